@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_json_object_with_its_fields_beside_its_level() {
+    fn an_event_is_one_json_object_with_its_fields_and_level() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = std::sync::Mutex::new(log.reopen().unwrap());
         let dispatch = dispatch(LogFormat::Json, filter_of(None).unwrap(), writer);
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_names_a_certid_without_telling_it() {
+    fn a_digest_names_a_certid_without_revealing_it() {
         let id: CertId = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".parse().unwrap();
         assert_eq!(CertIdDigest(&id).to_string(), "sha256:b9d575f2f908");
         assert_eq!(

@@ -143,9 +143,9 @@ fn certificate_transparency(
 async fn sample(config: Config) -> anyhow::Result<Arc<Engine>> {
     let store = store::connect(&config.database, Migrations::Apply).await?;
     let engine = Engine::open(store, config, Arc::new(SystemClock)).await?;
-    let told_until = replay(&engine).await?;
+    let loaded_until = replay(&engine).await?;
     register(&engine).await?;
-    tokio::spawn(go_on(Arc::clone(&engine), told_until));
+    tokio::spawn(go_on(Arc::clone(&engine), loaded_until));
     Ok(engine)
 }
 

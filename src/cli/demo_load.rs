@@ -53,15 +53,15 @@ pub(super) async fn replay(engine: &Engine) -> anyhow::Result<Timestamp> {
 }
 
 /// Adds the load of each minute once it has passed; does not return.
-pub(super) async fn go_on(engine: Arc<Engine>, told_until: Timestamp) {
-    let mut from = told_until;
+pub(super) async fn go_on(engine: Arc<Engine>, loaded_until: Timestamp) {
+    let mut from = loaded_until;
     loop {
         let now = engine.now();
         let next = Timestamp::from_unix((now.slot(MINUTE) + 1) * MINUTE);
         let wait = u64::try_from(next - now).unwrap_or(0);
         tokio::time::sleep(Duration::from_secs(wait)).await;
         let from_here = from.max(next - MOST_CAUGHT_UP_SECONDS);
-        match tell(&engine, from_here, next).await {
+        match add_load(&engine, from_here, next).await {
             Ok(()) => from = next,
             Err(error) => tracing::warn!(event = "demo_load_missing", %error),
         }
@@ -69,7 +69,7 @@ pub(super) async fn go_on(engine: Arc<Engine>, told_until: Timestamp) {
 }
 
 /// Adds the load of the minutes from `from` to before `to`.
-async fn tell(engine: &Engine, from: Timestamp, to: Timestamp) -> anyhow::Result<()> {
+async fn add_load(engine: &Engine, from: Timestamp, to: Timestamp) -> anyhow::Result<()> {
     let hours = hours()?;
     let mut rows = Vec::new();
     for hour in from.slot(HOUR)..=to.slot(HOUR) {

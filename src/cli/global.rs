@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_s_token_has_every_scope_beside_those_of_the_file() {
+    fn the_environment_s_token_has_every_scope_and_those_of_the_file_stay() {
         let global = Global::default();
         let [token] = &global.config_with(Some("s3cret")).unwrap().tokens[..] else {
             panic!("one token");

@@ -13,7 +13,7 @@ use super::import_summary::{ReportFormat, Summary};
 use super::input::{Input, Inputs};
 use super::output::Output;
 use super::record_report::RecordReport;
-use crate::domain::demand::permission::Teller;
+use crate::domain::demand::permission::Reporter;
 use crate::engine::Engine;
 use crate::engine::verdict::{Report, Verdict};
 use crate::ingest::{self, KnownFile, ObservationFormat, Observed, Position, Unknown, Watch};
@@ -40,7 +40,7 @@ enum What {
     ///
     /// Run again after it was stopped, it goes on where it ended. A file of which nothing was taken
     /// may be imported again as if for the first time.
-    #[command(after_help = "What is read, told by content:
+    #[command(after_help = "Formats, recognised by content:
   PEM or DER   every certificate that is not a CA's
   CSV          under a header: cert_id, or issuer (the key identifier) and serial in hexadecimal;
                not_before,not_after, of which a date alone is its midnight; issued_at where known
@@ -151,7 +151,7 @@ async fn certificates(
 ) -> anyhow::Result<Report> {
     let format = file.certificate_format().with_context(|| {
         format!(
-            "cannot tell the format of {name}: it is no PEM, DER or NDJSON, and its header no CSV's"
+            "the format of {name} is not recognised: it is not PEM, DER or NDJSON, and has no CSV header"
         )
     })?;
     let mut watcher = Watcher {
@@ -180,7 +180,7 @@ async fn observations(
         .bytes_from(0)
         .inspect_ok(|octets| bar.inc(octets.len() as u64));
     let body = pin!(body);
-    let observed = ingest::observe(engine, &Teller::default(), format, body, Some(key))
+    let observed = ingest::observe(engine, &Reporter::default(), format, body, Some(key))
         .await
         .with_context(|| format!("cannot import {name}; nothing of it counts"))?;
     bar.finish_and_clear();

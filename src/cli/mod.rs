@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_reported_once() {
         let source = std::io::Error::other("disk full");
         let error = anyhow::Error::new(SaysItsCause { source }).context("outer");
         let text = ErrorReport(&error).to_string();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_on_one_line_with_its_causes() {
+    fn an_error_is_printed_on_one_line_with_its_causes() {
         let error = anyhow::anyhow!("inner")
             .context("in the\nmiddle")
             .context("outer");

@@ -16,9 +16,9 @@ use super::output::{Output, printed};
 use crate::domain::demand::backtest::Errors;
 use crate::domain::demand::breakdown::Slots;
 use crate::domain::demand::profile::{Basis, DaySlot, Evidence};
-use crate::domain::math::number::thousandths;
+use crate::domain::math::number::{signed, thousandths};
 use crate::domain::policy::ca::CaName;
-use crate::domain::time::MINUTE;
+use crate::domain::time::{MINUTE, clock};
 use crate::engine::learn::model::Model;
 
 /// Print what was learned of a CA's load, what it rests on, and how good its forecasts would have been
@@ -80,7 +80,7 @@ fn document(ca: &CaName, model: &Model) -> Value {
         "learnUntil": model.learn_until,
         "dataFrom": profile.data.map(|data| data.from),
         "dataThrough": profile.data.map(|data| data.to),
-        "basis": profile.basis.map(basis),
+        "basis": profile.basis.map(Basis::name),
         "slotMinutes": profile.slot_seconds / MINUTE,
         "perHour": profile.volume.map(|volume| volume.per_hour),
         "unsteeredPerHour": profile.volume.map(|volume| volume.unsteered_per_hour),
@@ -105,7 +105,7 @@ fn document(ca: &CaName, model: &Model) -> Value {
 
 fn slot_document(slot_seconds: i64, number: usize, slot: &DaySlot) -> Value {
     json!({
-        "start": clock(slot_seconds, number),
+        "start": clock(signed(number) * slot_seconds),
         "coefficient": slot.coefficient,
         "low": finite(slot.low),
         "high": finite(slot.high),
@@ -129,7 +129,7 @@ fn parts(slot_seconds: i64, labels: &BTreeMap<String, Slots>) -> Value {
             .filter(|(_, slot)| slot.tried > 0.0 || slot.latency_p95_ms.is_some())
             .map(|(number, slot)| {
                 json!({
-                    "start": clock(slot_seconds, number),
+                    "start": clock(signed(number) * slot_seconds),
                     "tried": thousandths(slot.tried),
                     "failed": thousandths(slot.failed),
                     "latencyP95Ms": slot.latency_p95_ms.map(thousandths),
@@ -167,8 +167,8 @@ fn as_text(ca: &CaName, model: &Model) -> String {
     };
     let _ = writeln!(
         text,
-        "of {} from {} to {}, {:.1} an hour of late",
-        profile.basis.map_or("load", basis),
+        "of {} from {} to {}, {:.1} an hour recently",
+        profile.basis.map_or("load", Basis::name),
         data.from,
         data.to,
         profile.mean_per_hour()
@@ -210,7 +210,7 @@ fn as_text(ca: &CaName, model: &Model) -> String {
         let _ = writeln!(
             text,
             "{:>6}  {load:>6}  {interval:>15}  {:>5}  {:>9}  {:>7}",
-            clock(profile.slot_seconds, number),
+            clock(signed(number) * profile.slot_seconds),
             slot.samples,
             percent(slot.failures.map(|rate| rate.share)),
             percent(slot.retry_share)
@@ -234,20 +234,6 @@ fn as_text(ca: &CaName, model: &Model) -> String {
         }
     }
     text
-}
-
-const fn basis(basis: Basis) -> &'static str {
-    match basis {
-        Basis::Demand => "demand",
-        Basis::Estimated => "estimated",
-        Basis::Issuance => "issuance",
-    }
-}
-
-/// When a slot of the day begins, `HH:MM`.
-fn clock(slot_seconds: i64, number: usize) -> String {
-    let minutes = i64::try_from(number).unwrap_or(0) * slot_seconds / MINUTE;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// JSON has no infinity, which means unknown here.

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_told_from_a_connection_that_broke() {
+    fn a_closed_output_is_distinguished_from_a_broken_connection() {
         let gone = writeln!(Output(Broken), "x").context("printing");
         assert!(ReaderGone::stopped(&gone.unwrap_err()));
         let broken = writeln!(Broken, "x").context("asking the database");

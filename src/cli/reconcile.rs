@@ -108,7 +108,7 @@ impl ReconcileArgs {
             let json = serde_json::to_string_pretty(&differences)?;
             printed(writeln!(output, "{json}"))?;
         } else {
-            printed(differences.tell(output))?;
+            printed(differences.write(output))?;
         }
         let matches = differences.missing.is_empty()
             && differences.extra.is_empty()
@@ -263,7 +263,7 @@ impl Differences {
         }
     }
 
-    fn tell(&self, output: &mut Output) -> std::io::Result<()> {
+    fn write(&self, output: &mut Output) -> std::io::Result<()> {
         for id in &self.missing {
             writeln!(output, "missing\t{id}")?;
         }

@@ -139,11 +139,11 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let fronts = self.fronts.into_iter();
-        let telling = fronts.map(|front| {
+        let ending = fronts.map(|front| {
             self.work
                 .spawn(async move { front.hand_in_at_last().await })
         });
-        let signal = futures_util::future::try_join_all(telling).await;
+        let signal = futures_util::future::try_join_all(ending).await;
         signal.context("what a gateway counted is lost")?;
         drained.context("a listener ended badly")?;
         Ok(())

@@ -74,8 +74,8 @@ impl StatusArgs {
                 .since
                 .map_or_else(String::new, |since| format!(" since {since}"));
             let reporting = standing.data_through.map_or_else(
-                || "nothing was heard of it for a week".to_owned(),
-                |through| format!("last heard of {through}"),
+                || "no report for a week".to_owned(),
+                |through| format!("last report {through}"),
             );
             let (ca, environment) = (one.ca, one.environment);
             writeln!(
@@ -100,7 +100,7 @@ impl StatusArgs {
             let (name, kind) = (silent.name, silent.kind);
             writeln!(
                 output,
-                "source {name} ({kind}){of}: configured, and nothing was heard of it yet"
+                "source {name} ({kind}){of}: configured, no report yet"
             )?;
         }
         for incident in incidents {

@@ -153,7 +153,7 @@ impl Incident {
 
 fn last_report(through: Option<&str>) -> String {
     through.map_or_else(
-        || "nothing was heard of it for a week".to_owned(),
-        |through| format!("last heard of {through}"),
+        || "no report for a week".to_owned(),
+        |through| format!("last report {through}"),
     )
 }

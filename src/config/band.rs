@@ -1,4 +1,4 @@
-//! `[[ca.band]]`: where in a life the renewal may be asked for.
+//! `[[ca.band]]`: the part of a life in which a certificate may be renewed.
 
 use toml::de::DeValue;
 
@@ -12,21 +12,21 @@ use crate::domain::time::HOUR;
 /// Windows start after a fifth of life (`docs/allocation.md`), so a band that ends there is empty.
 const EARLIEST_END: f64 = 0.2;
 
-/// Lives under 12 h have no slots (`docs/allocation.md`): what a band is at its shortest is checked at
-/// this life at the least.
+/// Lives under 12 h have no slots (`docs/allocation.md`), so a band is checked at this life or at the
+/// shortest life that it is for, whichever is longer.
 const SHORTEST_LIFE_WITH_SLOTS: i64 = 12 * HOUR;
 
-/// How far a band widens where the file does not say: to a fifth of the life.
+/// How far a band widens if the file does not say: to a fifth of the life.
 const DEFAULT_MAX_LENGTH: f64 = 0.2;
 
-/// A band's length as written: a duration, a fraction, or the smaller of the two.
+/// The length of a band as written: a duration, a fraction, or the smaller of the two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Length {
     seconds: Option<i64>,
     fraction: Option<f64>,
 }
 
-/// The bands of one CA: those of the file, then the default ones for the lives that these leave.
+/// The bands of one CA: those in the file, then the default ones for all other lives.
 pub(super) fn read_all(ca: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<BandRule> {
     let mut bands: Vec<BandRule> = Vec::new();
     for mut section in ca.sections("band", problems) {
@@ -81,7 +81,7 @@ fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> BandRule {
             }
         }
     }
-    // Where something is missing or wrong there is a problem, and no configuration comes of this.
+    // If something is missing or wrong, a problem was added, so this value is never used.
     let (end_fraction, end_offset_seconds) = end.unwrap_or((0.5, 0));
     let length = length.unwrap_or(Length {
         seconds: None,
@@ -98,8 +98,8 @@ fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> BandRule {
     }
 }
 
-/// `2/3 - 2h`: a fraction of the life, and perhaps a duration more or less. Checked at the shortest
-/// life that the band can have.
+/// `2/3 - 2h`: a fraction of the life, with an optional duration added or subtracted. It is checked at
+/// the shortest life of the band.
 fn end(value: &DeValue<'_>, shortest_life_seconds: i64) -> Result<(f64, i64), String> {
     let (fraction, offset_seconds) = match value {
         DeValue::String(text) => end_of_text(text)?,

@@ -11,17 +11,17 @@ use crate::domain::certificate::certid::KeyIdentifier;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, MINUTE};
 
-/// CAs backdate by an hour or round to the day; a month is beyond all of them.
+/// CAs backdate by up to an hour or round to the day; a month is more than any of them.
 const MOST_BACKDATE_SECONDS: i64 = 31 * DAY;
 
-/// Which names and issuers the CAs read so far have taken, and where.
+/// The names and issuers of the CAs read so far, and where each was read.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     names: HashMap<CaName, String>,
     issuers: HashMap<KeyIdentifier, String>,
 }
 
-/// One CA; what is missing or wrong is a problem, and its default stands in.
+/// One CA. If a key is missing or wrong, a problem is added and its default is used.
 pub(super) fn read(
     section: &mut Section<'_>,
     seen: &mut Seen,
@@ -67,7 +67,7 @@ pub(super) fn read(
     ca
 }
 
-/// What decides where windows go: the keys that a CA of the configuration and a simulated one share.
+/// The keys that determine windows, for a CA of the configuration or of a simulation.
 pub fn read_steering(section: &mut Section<'_>, ca: &mut CaPolicy, problems: &mut Problems<'_>) {
     if let Some(minutes) = section.read("slot_minutes", problems, value::slot_minutes) {
         ca.slot_seconds = minutes * MINUTE;
@@ -94,7 +94,7 @@ pub fn read_steering(section: &mut Section<'_>, ca: &mut CaPolicy, problems: &mu
     }
 }
 
-/// It stands in documents and metrics as it is.
+/// The name of an environment, which is used unchanged in documents and metrics.
 fn environment(value: &DeValue<'_>) -> Result<String, String> {
     let text = value::text(value)?;
     let fits = (1..=63).contains(&text.len())

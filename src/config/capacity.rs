@@ -14,7 +14,7 @@ use crate::domain::policy::capacity::{
 };
 use crate::domain::time::Span;
 
-/// One rule; `None` where its form is not to be told, which is a problem then.
+/// One rule; `None` if it has a problem, which is then added.
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<CapacityRule> {
     let recurring = ["cron", "time_zone", "duration"].map(|key| section.has(key));
     let once = ["from", "to"].map(|key| section.has(key));
@@ -107,10 +107,10 @@ fn time_zone(value: &DeValue<'_>) -> Result<Tz, String> {
     zone(value::text(value)?)
 }
 
-/// A time zone by its name in the database of IANA.
+/// A time zone by its name in the IANA database.
 ///
 /// # Errors
-/// What is wrong, in words, with a name that may have been meant.
+/// What is wrong, in words, with a similar name if there is one.
 pub fn zone(text: &str) -> Result<Tz, String> {
     text.parse().map_err(|_| {
         let hint = did_you_mean(text, TZ_VARIANTS.iter().map(|zone| zone.name()));

@@ -1,4 +1,4 @@
-//! What one client may take of a listener, and how long a stop takes: keys at the top of the file.
+//! The limits of one client's connections, and the length of a stop: keys at the top of the file.
 
 use std::net::IpAddr;
 
@@ -8,21 +8,21 @@ use super::error::Problems;
 use super::section::Section;
 use super::value;
 
-/// Open connections of one address, unless configured. Behind one address may be a network of
-/// thousands, whose clients are connected for less than a second each; 256 of a total of 8,192 means
-/// that it takes 32 addresses to take all places.
+/// The default for open connections per address. A network with thousands of clients may share one
+/// address, but each of them is connected for less than a second. With 256 of a total of 8,192, it
+/// takes 32 addresses to use all connections.
 const USUAL_PER_ADDRESS: u32 = 256;
 
-/// The longest grace at a stop: with the 20 s after it in which requests under way may end, it fits
-/// into the minute and a half after which systemd kills.
+/// The longest grace period of a stop. Requests in progress may take 20 s more; together that is within
+/// the 90 s after which systemd kills the process.
 const MOST_GRACE_SECONDS: i64 = 60;
 
-/// What one client may take of a listener, and how long a stop takes.
+/// The limits of one client's connections, and the length of a stop.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Connections {
     /// Open connections of one address, or one /64 of IPv6, on each listener; default 256.
     pub per_address: u32,
-    /// Addresses that are not limited, since others stand behind them.
+    /// Addresses without this limit, because many clients share them.
     pub trusted_proxies: Vec<IpNet>,
     /// Seconds for which new connections are taken after a SIGTERM; default 5.
     pub shutdown_grace_seconds: u32,
@@ -62,7 +62,7 @@ impl Connections {
     }
 }
 
-/// An address, or a network of them.
+/// An address, or a network.
 fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))

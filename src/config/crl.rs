@@ -12,26 +12,26 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 /// A certificate revocation list.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CrlConfig {
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
-    /// Where it is.
+    /// The location of the list.
     pub at: CrlPlace,
-    /// The certificate of who signs it, in DER or PEM; `None`: its signature is not checked.
+    /// The certificate of its signer, in DER or PEM; `None`: the signature is not checked.
     pub issuer: Option<PathBuf>,
-    /// What subscribers should read.
+    /// A page for subscribers.
     pub explanation_url: Option<String>,
 }
 
-/// Where a list is.
+/// The location of a list.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum CrlPlace {
-    /// In a file, DER or PEM.
+    /// A file, DER or PEM.
     File(PathBuf),
-    /// At a URL.
+    /// A URL.
     Url(String),
 }
 
-/// All of them.
+/// All revocation lists.
 pub(super) fn all(
     root: &mut Section<'_>,
     cas: &[CaPolicy],

@@ -1,4 +1,4 @@
-//! A digest of the policy: it differs between two configurations that give different windows.
+//! A digest of the policy. Configurations that give different windows have different digests.
 
 use sha2::{Digest, Sha256};
 
@@ -7,15 +7,15 @@ use crate::domain::policy::ca::{BandRule, CaPolicy};
 use crate::domain::policy::capacity::{CapacityRule, When};
 use crate::domain::policy::planned::Planned;
 
-/// The version of the algorithm that makes windows out of a policy. It rises whenever the same
-/// policy and the same load would give other windows, and with it every digest.
+/// The version of the algorithm that computes windows. It is raised if the same policy and load would
+/// give other windows, which changes every digest.
 const ALGORITHM: u64 = 1;
 
 impl Config {
-    /// The first 64 bits of a SHA-256 over everything that changes windows or weights, and over the
-    /// algorithm's version. Equal policies have equal digests, in every process and on every
-    /// machine, however their files order CAs, issuers and capacity rules. Listeners, URLs, tokens,
-    /// the database, retention and the publishing interval have no part in it.
+    /// The first 64 bits of a SHA-256 of everything that affects windows or weights, and of the
+    /// algorithm's version. Equal policies have equal digests, in every process and on every machine,
+    /// whatever the order of CAs, issuers and capacity rules in their files. Listeners, URLs, tokens,
+    /// the database, retention and the publishing interval are not included.
     #[must_use]
     pub fn policy_digest(&self) -> u64 {
         let mut words = Words::default();
@@ -30,8 +30,8 @@ impl Config {
     }
 }
 
-/// What is digested: numbers as eight octets, all else with its length in front, so that no two
-/// policies run together.
+/// The digested bytes: numbers as eight bytes, everything else after its length, so that different
+/// policies cannot give the same bytes.
 #[derive(Debug, Default)]
 struct Words(Vec<u8>);
 
@@ -45,7 +45,7 @@ impl Words {
     }
 
     fn share(&mut self, share: f64) {
-        // 0 has two signs and one meaning.
+        // Negative zero counts as zero.
         self.number((share + 0.0).to_bits());
     }
 
@@ -54,7 +54,7 @@ impl Words {
         self.0.extend(octets);
     }
 
-    /// Members in an order of their own, whatever order they come in.
+    /// Members in a fixed order, whatever order they come in.
     fn set(&mut self, members: impl Iterator<Item = Self>) {
         let mut members: Vec<Vec<u8>> = members.map(|member| member.0).collect();
         members.sort_unstable();
@@ -65,8 +65,8 @@ impl Words {
     }
 }
 
-/// The environment is a label, notes and what an outage is called are words, and an objective is reported: they
-/// change nothing.
+/// The environment is a label, notes and the names of outages are texts, and an objective is only
+/// reported: none of them changes windows.
 fn ca(ca: &CaPolicy) -> Words {
     let CaPolicy {
         name,
@@ -86,7 +86,7 @@ fn ca(ca: &CaPolicy) -> Words {
         capacity: rules,
         planned: events,
         control_share,
-        // It decides when windows move, and the shadow is never served.
+        // Rebalancing decides when windows move, not where; the shadow policy is never served.
         rebalance: _,
         shadow: _,
     } = ca;
@@ -147,7 +147,7 @@ fn capacity(rule: &CapacityRule) -> Words {
         when,
         share,
         ceiling_per_hour,
-        // It is told where the rule binds, and binds nothing.
+        // The name is only shown where the rule is in force.
         name: _,
     } = rule;
     let mut words = Words::default();
@@ -169,7 +169,7 @@ fn capacity(rule: &CapacityRule) -> Words {
         }
     }
     words.share(*share);
-    // No ceiling is no number of certificates: 0 is refused by the parser.
+    // Without a ceiling: 0, which the parser refuses as a ceiling.
     words.share(ceiling_per_hour.unwrap_or(0.0));
     words
 }

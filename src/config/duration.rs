@@ -1,14 +1,14 @@
 //! Durations as people write them: `3510s`, `6h`, `400d`, `1h30m`.
 
-/// The longest duration: ten years, three of them leap years. Nothing configured here is sensibly
-/// longer, and sums of such durations stay far inside an `i64`.
+/// The longest duration: ten years, with three leap years. No setting needs more, and sums of such
+/// durations are far below the limit of an `i64`.
 pub const MOST_SECONDS: i64 = 3_653 * 86_400;
 
-/// Largest first, as they are written.
+/// The units, in the order in which they are written.
 const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Seconds of a text such as `90s`, `10m`, `6h`, `400d` or `1h30m`: whole numbers, each with its
-/// unit, the largest unit first.
+/// The seconds of a text such as `90s`, `10m`, `6h`, `400d` or `1h30m`: whole numbers with their units,
+/// the largest unit first.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -26,7 +26,8 @@ pub fn seconds(text: &str) -> Result<i64, String> {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (count, tail) = rest.split_at(digits);
         let name = tail.chars().next().ok_or_else(wrong)?;
-        // The search goes on behind the unit found last: each stands once, in falling order.
+        // The search continues after the last unit, so each unit occurs at most once, in descending
+        // order.
         let (_, factor) = units.find(|(unit, _)| *unit == name).ok_or_else(wrong)?;
         if count.is_empty() {
             return Err(wrong());
@@ -43,7 +44,8 @@ pub fn seconds(text: &str) -> Result<i64, String> {
     Ok(sum)
 }
 
-/// The text that [`seconds`] reads back, such as `1h30m`. Seconds are not negative.
+/// The text for a number of seconds, such as `1h30m`, which [`seconds`] can read. The number is not
+/// negative.
 #[must_use]
 pub fn in_words(seconds: i64) -> String {
     let mut rest = seconds;

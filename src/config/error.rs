@@ -1,24 +1,24 @@
-//! What is wrong with a configuration file, and where.
+//! The problems of a configuration file, and their places.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One thing that is wrong with a configuration file.
+/// One problem of a configuration file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigError {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The key at fault with its path, such as `ca[0].slot_minutes`, arrays counted from 0. Empty
-    /// where the text is no TOML and the line names no key.
+    /// The key with its path, such as `ca[0].slot_minutes`, with arrays counted from 0. Empty if the
+    /// text is not TOML and the line has no key.
     pub key: String,
-    /// What is wrong with it, and what would be right.
+    /// What is wrong, and what would be right.
     pub reason: String,
 }
 
 impl fmt::Display for ConfigError {
-    /// `LINE: KEY: REASON`, for a file's name and a colon to stand in front of.
+    /// `LINE: KEY: REASON`, to be written after the file's name and a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.line)?;
         if !self.key.is_empty() {
@@ -30,7 +30,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// All that was found to be wrong with one text.
+/// The problems found in one text.
 #[derive(Debug)]
 pub struct Problems<'t> {
     text: &'t str,
@@ -38,7 +38,7 @@ pub struct Problems<'t> {
 }
 
 impl<'t> Problems<'t> {
-    /// None yet, of this text, whose lines they will be told by.
+    /// No problems yet. Their lines are computed from this text.
     #[must_use]
     pub const fn of(text: &'t str) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl<'t> Problems<'t> {
         }
     }
 
-    /// Adds one, at these bytes of the text.
+    /// Adds a problem at these bytes of the text.
     pub fn add(&mut self, at: &Range<usize>, key: String, reason: impl Into<String>) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -59,7 +59,7 @@ impl<'t> Problems<'t> {
         });
     }
 
-    /// Adds what made the text unreadable as TOML. The key is the one its line seems to set.
+    /// Adds a syntax error of TOML, with the key that its line seems to set.
     pub fn add_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().unwrap_or(0..0);
         let before = self.text.get(..at.start).unwrap_or(self.text);
@@ -83,7 +83,7 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// What a bare or dotted key is made of.
+/// Whether a bare or dotted key may contain this byte.
 const fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }

@@ -8,10 +8,10 @@ use super::{band, capacity, value};
 use crate::domain::policy::ca::{CaPolicy, Rebalancing};
 use crate::domain::time::{DAY, MINUTE};
 
-/// A control group of more than half would be the rule, and the steered ones the experiment.
+/// The largest control group: with more than half, steering would be the exception.
 const MOST_CONTROL: f64 = 0.5;
 
-/// Reads them into a policy of which all else has been read.
+/// Adds these keys to a policy that is otherwise complete.
 pub(super) fn read(section: &mut Section<'_>, policy: &mut CaPolicy, problems: &mut Problems<'_>) {
     if let Some(share) = section.read("control_share", problems, control_share) {
         policy.control_share = share;
@@ -33,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>, policy: &mut CaPolicy, problems: &
     }
 }
 
-/// What the section does not name is as the CA has it.
+/// The shadow policy: keys that the section does not have are as in the CA.
 fn read_shadow(
     section: &mut Section<'_>,
     policy: &CaPolicy,

@@ -1,4 +1,4 @@
-//! The configuration as a whole, read from the file section by section.
+//! The configuration, read from the file section by section.
 
 use toml::de::DeTable;
 
@@ -18,56 +18,53 @@ use crate::tls::{self, TlsFiles};
 use crate::token::{self, Token};
 use crate::webhook::{self, WebhookConfig};
 
-/// What is configured.
+/// The configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the public listener binds, `ADDRESS:PORT` or `unix:/PATH`; default `127.0.0.1:8080`.
+    /// The address of the public listener, `ADDRESS:PORT` or `unix:/PATH`; default `127.0.0.1:8080`.
     pub listen: String,
-    /// Where the admin listener binds, in the same way; default `127.0.0.1:8081`.
+    /// The address of the admin listener, in the same form; default `127.0.0.1:8081`.
     pub admin_listen: String,
-    /// The URL under which the world reaches the public listener, without a trailing slash.
-    /// `None`: `http://` or, with TLS, `https://` and the address bound; `localhost` on a Unix
-    /// socket.
+    /// The public URL of the public listener, without a trailing slash. `None`: `http://` or, with TLS,
+    /// `https://` and the bound address, or `localhost` for a Unix socket.
     pub base_url: Option<String>,
-    /// `sqlite:PATH` or `postgres://…`; default `sqlite:offpeak.db`. It may hold a password.
+    /// `sqlite:PATH` or `postgres://…`; default `sqlite:offpeak.db`. It may contain a password.
     pub database: String,
-    /// The file of the certificates in memory, as it is configured: `""` for none.
+    /// The file of the certificates in memory, as configured; `""` for none.
     pub snapshot: Option<String>,
-    /// Whether an issuer that no CA claims is refused; else, by default, it belongs to the CA
-    /// `default`.
+    /// Whether issuers that no CA claims are refused. By default they belong to the CA `default`.
     pub strict_issuers: bool,
     /// Seconds between publications, 60 or more; default one day.
     pub publish_interval_seconds: i64,
-    /// Seconds that observations are kept, a day or more; default 400 days.
+    /// How many seconds observations are kept, at least a day; default 400 days.
     pub retention_seconds: i64,
-    /// What one client may take of a listener, and how long a stop takes.
+    /// The limits of one client's connections, and the length of a stop.
     pub connections: Connections,
-    /// The public listener's certificate; `None`: it speaks HTTP.
+    /// The certificate of the public listener; `None`: it serves HTTP.
     pub tls: Option<TlsFiles>,
-    /// Who may use the admin listener.
+    /// The tokens for the admin listener.
     pub tokens: Vec<Token>,
     /// The CAs, in the order of the file.
     pub cas: Vec<CaPolicy>,
-    /// The ACME servers that this process stands in front of.
+    /// The ACME servers that this process is a gateway for.
     pub gateways: Vec<GatewayConfig>,
-    /// The lists in which CAs say what they have revoked.
+    /// The revocation lists of CAs.
     pub crls: Vec<CrlConfig>,
-    /// Where the static tree is kept up to date.
+    /// The places to which the static files are published.
     pub publish: Vec<PublishConfig>,
-    /// Where load is seen.
+    /// The sources of load.
     pub sources: Vec<SourceConfig>,
     /// The status pages on which CAs announce maintenance.
     pub status_pages: Vec<StatusPageConfig>,
-    /// Receivers of messages about events.
+    /// The receivers of messages about events.
     pub webhooks: Vec<WebhookConfig>,
 }
 
 impl Config {
-    /// Reads a configuration file's text.
+    /// Parses the text of a configuration file.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the text; what is wrong as TOML hides what
-    /// else may be wrong.
+    /// All problems, in the order of the text. If it is not valid TOML, only the syntax errors.
     pub fn parse(text: &str) -> Result<Self, Vec<ConfigError>> {
         let mut problems = Problems::of(text);
         let (document, unreadable) = DeTable::parse_recoverable(text);
@@ -117,9 +114,9 @@ impl Config {
         }
     }
 
-    /// The index in `cas` of the CA that claims this issuer; of the CA `default` where none does
-    /// and unclaimed issuers are taken; else `None`. Where unclaimed issuers are taken, a loaded
-    /// configuration always holds a CA `default`.
+    /// The index in `cas` of the CA that claims this issuer. If none does, the CA `default` if
+    /// unclaimed issuers are accepted, else `None`. If they are accepted, a loaded configuration always
+    /// has a CA `default`.
     #[must_use]
     pub fn ca_of(&self, issuer: &KeyIdentifier) -> Option<usize> {
         self.cas

@@ -1,4 +1,4 @@
-//! `[[gateway]]`: an ACME server that this process stands in front of.
+//! `[[gateway]]`: an ACME server that this process is a gateway for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,73 +14,74 @@ use crate::domain::admission::USUAL_SECONDS;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
-/// The longest wait for the head of an upstream's answer: no client waits for longer than a minute or
-/// two, and what waits takes a connection.
+/// The longest wait for the head of an upstream's answer: clients wait for a minute or two at most, and
+/// each wait uses a connection.
 const MOST_ANSWER_SECONDS: i64 = 5 * MINUTE;
 
-/// The longest that a chain may be held back: clients give up after some 30 s.
+/// The longest time for which a chain may be held back: clients give up after about 30 s.
 const MOST_REGISTER_MS: i64 = 10_000;
 
-/// New orders a second: far above what the largest CA takes.
+/// The most new orders a second: far more than the largest CA takes.
 const MOST_NEW_ORDERS: f64 = 1_000_000.0;
 
-/// The longest hold of a client that nothing is known of: the best known give up after 30 s.
+/// The longest time for which an unknown client is held: the best-known clients give up after 30 s.
 const MOST_HOLD_SECONDS: i64 = 30;
 
-/// Held requests: at 40 kB each, with its TLS connection, 40 GB.
+/// The most held requests: at 40 kB each, with the TLS connection, 40 GB.
 const MOST_HELD: i64 = 1_000_000;
 
-/// New orders of an account: far above what any CA lets one have.
+/// The most new orders of an account: far more than any CA allows.
 const MOST_ACCOUNT_ORDERS: i64 = 1_000_000;
 
-/// An ACME server behind us.
+/// An ACME server, and its gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatewayConfig {
-    /// What it is called in logs and metrics.
+    /// Its name in logs and metrics.
     pub name: String,
-    /// Whose load it is.
+    /// The CA whose load it is.
     pub ca: CaName,
-    /// Where its listener binds: `ADDRESS:PORT` or `unix:/PATH`.
+    /// The address of its listener: `ADDRESS:PORT` or `unix:/PATH`.
     pub listen: String,
-    /// The URL under which clients reach it, without a path; `None`: `https://` or `http://`, as the
-    /// listener speaks, and the host that the client named.
+    /// The public URL of the gateway, without a path. `None`: `https://` or `http://`, as the listener
+    /// serves, and the host in the client's request.
     pub base_url: Option<String>,
     /// The URL of the upstream's directory.
     pub upstream: String,
-    /// Certificates in PEM that the upstream's has to go back to; `None`: the system's.
+    /// Root certificates in PEM for the upstream's certificate; `None`: the system's.
     pub upstream_roots: Option<PathBuf>,
-    /// The certificate and key that the upstream is shown.
+    /// The client certificate and key for the upstream.
     pub upstream_tls: Option<TlsFiles>,
-    /// How long the head of an answer is waited for, in seconds.
+    /// How long to wait for the head of an answer, in seconds.
     pub upstream_timeout_seconds: i64,
-    /// Whether the directory keeps the `renewalInfo` that the upstream has.
+    /// Whether the directory keeps the upstream's `renewalInfo`.
     pub relay_upstream_ari: bool,
-    /// New orders a second at most.
+    /// The most new orders a second.
     pub new_orders_per_second: Option<f64>,
-    /// How long a new order is held at most of a client that nothing is known of, in seconds; 0: none is
+    /// The longest time for which a new order of an unknown client is held, in seconds; 0: orders are not
     /// held.
     pub hold_seconds: i64,
-    /// New orders that are held at most.
+    /// The most new orders that are held at a time.
     pub held: usize,
-    /// New orders of each account in `account_period_seconds`; `None`: as many as it likes.
+    /// New orders per account in `account_period_seconds`; `None`: no limit.
     pub account_orders: Option<u32>,
     /// The seconds in which an account's limit is refilled.
     pub account_period_seconds: i64,
-    /// Whether an order goes on whose `replaces` fails a check.
+    /// Whether an order continues if its `replaces` fails a check.
     pub lenient_replaces: bool,
-    /// How long a chain is held back at most until its certificate is registered, in milliseconds.
+    /// The longest time, in milliseconds, for which a chain is held back until its certificate is
+    /// registered.
     pub register_within_ms: i64,
-    /// The folder of certificates that wait for the store; `None`: beside an SQLite database, else
-    /// in the folder where the process was started.
+    /// The folder of certificates that wait for the store. `None`: next to an SQLite database, else in
+    /// the working directory.
     pub spool: Option<PathBuf>,
-    /// Seconds of failures after which an outage is opened; `None`: never.
+    /// After how many seconds of failures an outage is opened; `None`: never.
     pub outage_after_seconds: Option<i64>,
-    /// The listener's certificate; `None`: it speaks HTTP.
+    /// The listener's certificate; `None`: it serves HTTP.
     pub tls: Option<TlsFiles>,
 }
 
 impl GatewayConfig {
-    /// A gateway that is told nothing but where it is and what is behind it.
+    /// A gateway with these addresses and defaults for everything else.
     #[must_use]
     pub fn to(upstream: &str, listen: &str) -> Self {
         Self {
@@ -107,14 +108,14 @@ impl GatewayConfig {
     }
 }
 
-/// Which names and addresses the gateways read so far have taken, and where.
+/// The names and addresses of the gateways read so far, and where each was read.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     names: HashMap<String, String>,
     addresses: HashMap<String, String>,
 }
 
-/// One gateway; `None` where something that it needs is missing or wrong, which is a problem then.
+/// One gateway; `None` if a required key is missing or wrong; the problem is then added.
 pub(super) fn read(
     section: &mut Section<'_>,
     seen: &mut Seen,
@@ -206,7 +207,7 @@ pub(super) fn read(
     })
 }
 
-/// All of them.
+/// All gateways.
 pub(super) fn all(
     root: &mut Section<'_>,
     cas: &[CaPolicy],
@@ -265,7 +266,7 @@ fn upstream_tls(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Optio
     }
 }
 
-/// It stands in logs and metrics as it is, as a token's does.
+/// The name of a gateway, which is used unchanged in logs and metrics, like that of a token.
 fn name(value: &DeValue<'_>) -> Result<String, String> {
     token::name(value::text(value)?)
 }

@@ -1,14 +1,13 @@
-//! "Did you mean": the nearest of the names that would have been right.
+//! "Did you mean": the most similar of the valid names.
 
 use strsim::levenshtein;
 
-/// `; did you mean "x"?` where one of `known` is near, else nothing.
+/// `; did you mean "x"?` if one of `known` is similar, else nothing.
 pub fn did_you_mean<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     nearest(given, known).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
-/// The nearest name, where no more than a third of it would have to change, and two characters in
-/// any case.
+/// The most similar name, if at most a third of it would have to change, or two characters.
 fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let given = given.to_ascii_lowercase();
     known

@@ -1,5 +1,5 @@
-//! `docs/configuration.md` is made from the manual at the head of `config/lib.rs`, and that names
-//! each key that the parser knows, and no other.
+//! `docs/configuration.md` is generated from the manual at the head of `config/lib.rs`. That has
+//! exactly the keys that the parser knows.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use super::*;
 
 const SOURCE: &str = include_str!("lib.rs");
 
-/// How the page is made anew.
+/// How the page is generated.
 const MADE_BY: &str = "OFFPEAK_WRITE_GOLDEN=1 cargo test -p offpeak-config manual";
 
 /// The manual: words, the file in TOML, words.
@@ -24,7 +24,7 @@ struct Manual {
 /// A table of the file.
 #[derive(Debug, Default)]
 struct Part {
-    /// Such as `[[ca.band]]`; empty for what stands before all tables.
+    /// Such as `[[ca.band]]`; empty for the keys before all tables.
     written: String,
     words: Vec<String>,
     keys: Vec<Key>,
@@ -58,8 +58,8 @@ impl Manual {
         manual
     }
 
-    /// The tables in their order. Comments above a key are about all keys up to the next empty line;
-    /// those above a heading about the table.
+    /// The tables, in order. A comment above a key is about all keys up to the next empty line; one
+    /// above a heading is about the table.
     fn parts(&self) -> Vec<Part> {
         let mut parts = vec![Part::default()];
         let mut at = 0;
@@ -108,7 +108,7 @@ impl Part {
         self.written.trim_matches(['[', ']'])
     }
 
-    /// What stands in a file with this table before its first key, as far as the table needs it.
+    /// What a file with this table needs before the table's first key.
     fn beginning(&self) -> String {
         match self.heading() {
             "" => String::new(),
@@ -123,7 +123,7 @@ impl Part {
         }
     }
 
-    /// What a key is where it is not given, and what is left of its words.
+    /// The default of a key, and the rest of its description.
     fn default_of(&self, key: &Key) -> (String, String) {
         if let Some(rest) = key.words.strip_prefix("Required") {
             let rest = rest.trim_start_matches([',', ':', ';', ' ']);
@@ -162,7 +162,7 @@ fn without_comment(line: &str) -> (&str, &str) {
     (line.trim(), "")
 }
 
-/// Words after words; each begins as a sentence does.
+/// Texts joined; each begins with a capital letter.
 fn joined<const N: usize>(parts: [&str; N]) -> String {
     let parts: Vec<String> = parts.into_iter().map(str::trim).map(sentence).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -224,7 +224,7 @@ fn page(manual: &Manual) -> String {
     page
 }
 
-/// What stands in a shadow policy as it stands in its CA.
+/// Whether a table of a shadow policy is the same as in its CA.
 fn is_repeated(heading: &str) -> bool {
     matches!(heading, "ca.shadow.band" | "ca.shadow.capacity")
 }
@@ -285,7 +285,7 @@ fn the_manual_names_each_key_that_is_known_and_no_other() {
 }
 
 #[test]
-fn a_comment_is_about_what_stands_below_it_and_beside_it() {
+fn a_comment_belongs_to_the_key_below_it_or_on_its_line() {
     let manual = Manual {
         example: "# Of both.\na = 1   # required, the first\nb = \"#\"\n\nc = 2\n# Of t.\n[t] # And more.\nd = 3  # so long; default \"1s\"\n".to_owned(),
         ..Manual::default()

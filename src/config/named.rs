@@ -8,7 +8,7 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 /// The name of one of these CAs.
 ///
 /// # Errors
-/// Where none has this name.
+/// If none has this name.
 pub(super) fn ca(value: &DeValue<'_>, cas: &[CaPolicy]) -> Result<CaName, String> {
     let name = value::text(value)?;
     let known = cas.iter().find(|ca| ca.name.as_str() == name);
@@ -20,7 +20,7 @@ pub(super) fn ca(value: &DeValue<'_>, cas: &[CaPolicy]) -> Result<CaName, String
 /// An absolute http or https URL; a path may end with a slash.
 ///
 /// # Errors
-/// Where it is none.
+/// If it is none.
 pub(super) fn web_url(value: &DeValue<'_>) -> Result<String, String> {
     let text = value::text(value)?;
     base_url(text.trim_end_matches('/'))

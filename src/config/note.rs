@@ -1,4 +1,4 @@
-//! `[[note]]`: an operator's words on the page and in the ranking.
+//! `[[note]]`: an operator's text on the page and in the ranking.
 
 use super::error::Problems;
 use super::section::Section;
@@ -7,10 +7,10 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::policy::note::Note;
 use crate::domain::time::Span;
 
-/// A line or two on the page.
+/// The longest note in bytes: a line or two on the page.
 const LONGEST_OCTETS: usize = 500;
 
-/// One note, given to its CA, or to all where it names none.
+/// Reads a note, and adds it to its CA, or to all CAs if it names none.
 pub(super) fn read(section: &mut Section<'_>, cas: &mut [CaPolicy], problems: &mut Problems<'_>) {
     let ca = section.read("ca", problems, |v| {
         let name: CaName = value::text(v)?

@@ -1,4 +1,4 @@
-//! `[[ca.planned]]`: a bulk event that is announced ahead.
+//! `[[ca.planned]]`: a bulk event that is announced in advance.
 
 use super::error::Problems;
 use super::section::Section;
@@ -6,11 +6,11 @@ use super::value;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::Span;
 
-/// Certificates are counted exactly up to 2^53; a trillion is a thousand times what all CAs
-/// together have ever issued in a year.
+/// The most certificates of an event: a trillion is a thousand times what all CAs together have ever
+/// issued in a year. Certificates are counted exactly up to 2^53.
 const MOST_CERTIFICATES: f64 = 1e12;
 
-/// One event; `None` where something is missing, which is a problem then.
+/// One event; `None` if a key is missing; the problem is then added.
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Planned> {
     let from = section.require("from", problems, value::instant);
     let to = section.require("to", problems, value::instant);

@@ -1,4 +1,4 @@
-//! `[[publish]]`: where the static tree is kept up to date.
+//! `[[publish]]`: the places to which the static files are published.
 
 use std::path::PathBuf;
 
@@ -10,27 +10,27 @@ use super::section::Section;
 use super::value;
 use crate::domain::time::DAY;
 
-/// A cache may serve the old pointer for a day while it fetches the next, and for a week while nobody
-/// answers: what the pointer names has to be there for 8 days.
+/// A cache may serve the old pointer for a day while it fetches the next one, and for a week while the
+/// server does not answer. So the files that it points to are needed for 8 days.
 const LEAST_RETENTION_SECONDS: i64 = 8 * DAY;
 
-/// Where URLs of object stores begin, and folders.
+/// The beginnings of the URLs of object stores and folders.
 const SCHEMES: [&str; 4] = ["az://", "file:", "gs://", "s3://"];
 
-/// A place that holds the newest publication.
+/// A place to which the newest publication is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublishConfig {
     /// `file:FOLDER`, or a URL of an object store: `s3://`, `gs://`, `az://`.
     pub to: String,
     /// The minisign key that signs each file.
     pub sign_with: Option<PathBuf>,
-    /// Whether an object store's documents are stored in gzip.
+    /// Whether documents are stored compressed with gzip in an object store.
     pub gzip: bool,
-    /// How long copies that never change are kept once nothing points at them.
+    /// How many seconds immutable copies are kept after the last pointer to them.
     pub retention_seconds: i64,
 }
 
-/// All of them.
+/// All places.
 pub(super) fn all(
     root: &mut Section<'_>,
     usual_retention_seconds: i64,

@@ -1,4 +1,4 @@
-//! One table of the file, read key by key. A key that nobody has asked for by the end is unknown.
+//! One table of the file, read key by key. Keys that have not been read at the end are unknown.
 
 use std::ops::Range;
 
@@ -15,14 +15,14 @@ pub struct Section<'t> {
     table: &'t DeTable<'t>,
     /// Such as `ca[0].band[1]`.
     path: String,
-    /// Such as `ca.band`, as its headings say it.
+    /// Such as `ca.band`, as in its heading.
     heading: String,
     at: Range<usize>,
     asked: Vec<&'static str>,
 }
 
 impl<'t> Section<'t> {
-    /// The whole of a document, of which no key has been read yet.
+    /// A whole document, of which no key has been read yet.
     #[must_use]
     pub fn root(document: &'t Spanned<DeTable<'t>>) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// The path of a key of this table, such as `ca[0].name`; of the table itself for `""`.
+    /// The path of a key of this table, such as `ca[0].name`; for `""`, that of the table.
     #[must_use]
     pub fn path_of(&self, key: &str) -> String {
         match (self.path.as_str(), key) {
@@ -44,12 +44,12 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Whether the key is there. It counts as read.
+    /// Whether the table has the key, which then counts as read.
     pub fn has(&mut self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
-    /// The key's value, where it is there and `read` takes it.
+    /// The value of a key, if there is one and `read` accepts it.
     pub fn read<T>(
         &mut self,
         key: &'static str,
@@ -66,7 +66,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// As [`Section::read`], and that the key is missing is a problem.
+    /// Like [`Section::read`], but a missing key is a problem.
     pub fn require<T>(
         &mut self,
         key: &'static str,
@@ -79,7 +79,7 @@ impl<'t> Section<'t> {
         self.read(key, problems, read)
     }
 
-    /// The items of an array of single values, those that `read` takes.
+    /// The items of an array of values that `read` accepts.
     pub fn list<T>(
         &mut self,
         key: &'static str,
@@ -138,7 +138,7 @@ impl<'t> Section<'t> {
         })
     }
 
-    /// Notes that something is wrong with a key of this table, or with the table for `""`.
+    /// Adds a problem of a key of this table; for `""`, of the table.
     pub fn fault(&self, key: &str, problems: &mut Problems<'_>, reason: impl Into<String>) {
         let at = self
             .table
@@ -148,7 +148,7 @@ impl<'t> Section<'t> {
         problems.add(&at, self.path_of(key), reason);
     }
 
-    /// Notes the keys that nothing asked for.
+    /// Adds a problem for each key that has not been read.
     pub fn finish(self, problems: &mut Problems<'_>) {
         #[cfg(test)]
         known::note(&self);
@@ -181,7 +181,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// The items of an array; a value that is no array is a problem.
+    /// The items of an array; if the value is no array, that is a problem.
     fn items(
         &mut self,
         key: &'static str,
@@ -196,7 +196,7 @@ impl<'t> Section<'t> {
     }
 }
 
-/// Which keys this thread's sections have asked for, for the test that the manual names them.
+/// The keys that this thread's sections have read, for the test that the manual has them.
 #[cfg(test)]
 pub(super) mod known {
     use std::cell::RefCell;

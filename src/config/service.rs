@@ -1,4 +1,4 @@
-//! The keys that stand before all tables.
+//! The keys before all tables.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::domain::policy::ca::{CaName, CaPolicy};
 use crate::domain::time::{DAY, MINUTE};
 
 impl Default for Config {
-    /// What is in force without a file: no token, and the CA `default`.
+    /// The configuration without a file: no token, and the CA `default`.
     fn default() -> Self {
         Self {
             cas: vec![CaPolicy::named(CaName::default())],
@@ -21,7 +21,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What is in force of a file that says nothing, before its CAs.
+    /// The configuration of an empty file, before its CAs are added.
     pub(super) fn without_cas() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
@@ -88,7 +88,7 @@ impl Config {
         self.listen == self.admin_listen && !self.listen.ends_with(":0")
     }
 
-    /// The file of the certificates in memory: as configured, else beside an SQLite database.
+    /// The file of the certificates in memory: as configured, else next to an SQLite database.
     #[must_use]
     pub fn snapshot_file(&self) -> Option<PathBuf> {
         match self.snapshot.as_deref() {

@@ -1,4 +1,4 @@
-//! `[[status_page]]`: where a CA announces maintenance.
+//! `[[status_page]]`: the page on which a CA announces maintenance.
 
 use toml::de::DeValue;
 
@@ -8,22 +8,22 @@ use super::section::Section;
 use super::value;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 
-/// Names on status pages are a line; the providers take 100 characters or so.
+/// The longest name of a component: providers allow about 100 characters.
 const LONGEST_COMPONENT: usize = 200;
 
 /// A status page.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct StatusPageConfig {
-    /// Whose.
+    /// The CA.
     pub ca: CaName,
-    /// Where its machine-readable form is.
+    /// The URL of its machine-readable form.
     pub url: String,
-    /// The components, by name or id, whose maintenance closes the CA; empty: those that its environment's
-    /// ACME server is named in.
+    /// The components, by name or id, whose maintenance closes the CA. Empty: those with a name of the
+    /// environment's ACME server.
     pub components: Vec<String>,
 }
 
-/// All of them.
+/// All status pages.
 pub(super) fn all(
     root: &mut Section<'_>,
     cas: &[CaPolicy],

@@ -6,7 +6,7 @@ use super::error::Problems;
 use super::section::Section;
 use super::value;
 
-/// The files that TLS needs. Whether they hold what they should shows when they are read.
+/// The files that TLS needs. Their content is checked when they are read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsFiles {
     /// The certificate chain in PEM, the server's own first.
@@ -15,7 +15,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Both files; `None` where one is missing or wrong, which is a problem then.
+/// Both files; `None` if one is missing or wrong; the problem is then added.
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<TlsFiles> {
     let certificate = section.require("certificate", problems, value::path);
     let key = section.require("key", problems, value::path);

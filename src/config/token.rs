@@ -8,27 +8,27 @@ use super::section::Section;
 use super::value;
 use crate::domain::demand::permission::{Permission, Voice};
 
-/// A token's hash and what it opens.
+/// The hash of a token, and its permissions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Token {
-    /// Whose it is: for logs.
+    /// Its name, for logs.
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// What it opens.
+    /// Its permissions.
     pub scopes: Vec<Scope>,
-    /// Which sources of load it may say that it is.
+    /// The sources for which it may submit observations.
     pub sources: Permission,
 }
 
-/// What a token may do.
+/// A permission of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scope {
     /// Everything.
     Admin,
     /// Read counts of load, as a peer.
     Export,
-    /// Hand in and read certificates, hand in observations.
+    /// Submit and read certificates, and submit observations.
     Ingest,
 }
 
@@ -44,14 +44,14 @@ impl Scope {
     }
 }
 
-/// Which names and hashes the tokens read so far have taken, and where.
+/// The names and hashes of the tokens read so far, and where each was read.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     names: HashMap<String, String>,
     hashes: HashMap<[u8; 32], String>,
 }
 
-/// One token; `None` where something is missing or wrong, which is a problem then.
+/// One token; `None` if a key is missing or wrong; the problem is then added.
 pub(super) fn read(
     section: &mut Section<'_>,
     seen: &mut Seen,
@@ -97,7 +97,7 @@ pub(super) fn read(
     })
 }
 
-/// A token's name: 1 to 63 letters, digits, `-`, `_` and `.`; it stands in logs.
+/// A token's name: 1 to 63 letters, digits, `-`, `_` and `.`, because it is used in logs.
 ///
 /// # Errors
 /// What is wrong with it.

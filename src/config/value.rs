@@ -1,5 +1,5 @@
-//! What single values may be. Each reader takes a value or a text and gives it back as our type,
-//! or says what is wrong with it.
+//! Readers of single values. Each takes a value or a text and converts it, or returns what is wrong
+//! with it.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -48,7 +48,7 @@ pub fn integer(value: &DeValue<'_>) -> Result<i64, String> {
     }
 }
 
-/// A number that is neither infinite nor none.
+/// A finite number.
 ///
 /// # Errors
 /// Why the value is none, to stand after its key in a message.
@@ -156,14 +156,14 @@ pub fn sha256(text: &str) -> Result<[u8; 32], String> {
     Ok(octets)
 }
 
-/// What stands before the path of a Unix socket.
+/// The prefix of the path of a Unix socket.
 pub const UNIX_PREFIX: &str = "unix:";
 
-/// The longest path of a Unix socket in octets: `sun_path` takes 108 with the NUL at its end.
+/// The longest path of a Unix socket in bytes: `sun_path` has 108, with the NUL at the end.
 const MOST_SOCKET_PATH_OCTETS: usize = 107;
 
-/// Where a listener binds: `ADDRESS:PORT`, such as `127.0.0.1:8080`, `[::1]:8080` or
-/// `localhost:8080`, port 0 taking a free one; or `unix:/PATH`.
+/// The address of a listener: `ADDRESS:PORT`, such as `127.0.0.1:8080`, `[::1]:8080` or
+/// `localhost:8080`, with port 0 for any free one; or `unix:/PATH`.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -242,10 +242,10 @@ pub fn base_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// `sqlite:PATH` or `postgres://…`. Whether it can be reached shows when it is opened.
+/// `sqlite:PATH` or `postgres://…`. It is not opened here.
 ///
 /// # Errors
-/// What is wrong with it. The text is not repeated: it may hold a password.
+/// What is wrong with it. The text is not repeated, because it may contain a password.
 pub fn database_url(text: &str) -> Result<String, String> {
     let names_one = ["sqlite:", "postgres://", "postgresql://"]
         .iter()
@@ -260,7 +260,7 @@ pub fn database_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// What a value is, for messages.
+/// The kind of a value, for messages.
 #[must_use]
 pub const fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
@@ -277,8 +277,8 @@ fn whole(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// Letters, digits, dots, hyphens (and underscores, which names inside container networks have),
-/// 253 characters at most: RFC 1035 section 2.3.4.
+/// Letters, digits, dots, hyphens (and underscores, as in names within container networks), at most 253
+/// characters: RFC 1035 section 2.3.4.
 fn is_host_name(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && text

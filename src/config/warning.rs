@@ -4,7 +4,7 @@ use super::{Config, SourceKind};
 use crate::domain::demand::observation::Source;
 
 impl Config {
-    /// What is allowed, and yet is likely not what is wanted.
+    /// Settings that are allowed but probably not intended.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -10,37 +10,37 @@ use super::section::Section;
 use super::value;
 use crate::domain::policy::ca::{CaName, CaPolicy};
 
-/// The share of failures that is told by default: one in five is far from what a CA is used to, and far
-/// from an outage.
+/// The default share of failures that is reported: one in five is unusual for a CA, but not yet an
+/// outage.
 const USUAL_FAILURE_RATE: f64 = 0.2;
 
 /// A receiver of messages, and their topics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebhookConfig {
-    /// Where messages are posted to.
+    /// The URL to which messages are posted.
     pub url: String,
-    /// What is told.
+    /// The topics of the messages.
     pub on: Vec<Topic>,
-    /// The file of the secret that messages are signed with.
+    /// The file with the secret that signs messages.
     pub secret_file: PathBuf,
-    /// The share of failed attempts from which on it is told.
+    /// The share of failed attempts above which failures are reported.
     pub failure_rate: f64,
-    /// Of this CA alone.
+    /// Only messages about this CA; `None`: about all.
     pub ca: Option<CaName>,
 }
 
-/// What is told.
+/// The topic of a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Topic {
-    /// That too many attempts fail.
+    /// Too many attempts fail.
     FailureRate,
-    /// That an incident was opened, changed or closed.
+    /// An incident was opened, changed or closed.
     Incident,
-    /// That a CA is down, and that it is back.
+    /// A CA is down, or works again.
     Outage,
 }
 
-/// All of them.
+/// All receivers.
 pub(super) fn all(
     root: &mut Section<'_>,
     cas: &[CaPolicy],

@@ -301,7 +301,7 @@ impl Engine {
         };
         if observation.vantage.is_some() && !ca.takes(observation) {
             let detail = format!(
-                "{MOST_VANTAGES} vantages of the source {} are told apart already",
+                "the source {} has {MOST_VANTAGES} vantages already, and no more are kept apart",
                 observation.source
             );
             return Err(Rejection::new("vantage", detail));

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_ca_is_told_its_own_setting() {
+    fn each_ca_gets_its_own_setting() {
         for (path, product) in [
             ("/acme/acme/directory", "step-ca"),
             ("/acme/prov/directory", "step-ca"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn openbao_is_told_the_mount_and_the_gateway() {
+    fn openbao_gets_the_mount_and_the_gateway() {
         for (path, mount) in [
             ("/v1/pki/acme/directory", "pki"),
             ("/v1/team/pki/acme/directory", "team/pki"),

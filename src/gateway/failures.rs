@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(counts, [8, 5, 0]);
     }
     #[test]
-    fn what_others_added_is_learned_when_the_store_is_told() {
+    fn failures_that_others_added_are_learned_at_the_next_report() {
         let kept = |account, count| Failures {
             account,
             names: 2,
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_did_not_take_is_told_again_with_what_came_meanwhile() {
+    fn failures_that_were_not_stored_are_reported_again_with_new_ones() {
         let memory = Memory::new();
         for account in [1, 1, 2, 3, 4] {
             memory.failed(account, 2, NOW, Fault::Client);

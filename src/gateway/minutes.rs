@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_tells_attempts_failures_and_latencies() {
+    fn a_minute_reports_attempts_failures_and_latencies() {
         let minutes = Minutes::of(CaName::default());
         minutes.attempt(NOW, Try::First);
         minutes.attempt(NOW, Try::First);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_few_accounts_get_wrong_is_told_beside() {
+    fn failures_of_few_accounts_are_reported_separately() {
         let minutes = Minutes::of(CaName::default());
         for _ in 0..3 {
             minutes.failed(NOW, At::Later, "dns", Some(7));

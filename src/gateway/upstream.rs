@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rustls_says_is_told_with_what_helps() {
+    fn a_tls_error_is_reported_with_a_remedy() {
         let message = with_remedy("invalid peer certificate: UnknownIssuer".to_owned());
         assert!(message.contains("the file of its root"), "{message}");
         assert!(

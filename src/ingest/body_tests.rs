@@ -137,7 +137,7 @@ impl Counter for FakeCounter {
         Ok(())
     }
 
-    fn told_by(&self) -> Option<&str> {
+    fn reported_by(&self) -> Option<&str> {
         None
     }
 

@@ -147,7 +147,7 @@ fn from_row(fields: &Fields<Cow<'_, str>, 6>) -> Result<Submission, Rejection> {
         _ if fields.has(CERT_ID) => {
             return Err(rejection(
                 fields.names[CERT_ID],
-                "it tells issuer and serial; give one of the two",
+                "it contains issuer and serial; give only one of the two",
             ));
         }
         (Some(key_identifier), Some(serial)) => CertId {
@@ -199,7 +199,7 @@ fn from_pem(fields: &Fields<Scalar<'_>, 7>) -> Result<Submission, Rejection> {
     {
         return Err(rejection(
             fields.names[extra],
-            "the certificate in pem tells it; give one of the two",
+            "the certificate in pem contains it; give only one of the two",
         ));
     }
     let mut found = Vec::new();

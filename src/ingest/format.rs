@@ -83,8 +83,8 @@ impl CertificateFormat {
         } else {
             Self::of_name(path).or_else(|| {
                 let header = text.split(|octet| *octet == b'\n').next()?;
-                let tells = |name| contains(header, name);
-                (tells(b"cert_id") || tells(b"serial")).then_some(Self::Csv)
+                let has = |name| contains(header, name);
+                (has(b"cert_id") || has(b"serial")).then_some(Self::Csv)
             })
         }
     }

@@ -118,7 +118,7 @@ async fn begin<R: Registry>(
         return Ok((Kept::starting(now), Phase::Taking));
     };
     let kept = Kept::of(&progress)?;
-    Ok(if kept.is_told(&progress) {
+    Ok(if kept.is_reported(&progress) {
         (Kept::starting(now), Phase::Again)
     } else {
         (kept, Phase::Judging(progress.offset))
@@ -202,7 +202,7 @@ impl<R: Registry> Import<'_, R> {
         };
         let mut stored = stored.map_err(|source| self.failed(source))?;
         let judged = R::verdicts(&mut stored);
-        self.tell(storing.step, storing.at, judged);
+        self.report(storing.step, storing.at, judged);
         Ok(Some(stored))
     }
 
@@ -263,7 +263,7 @@ impl<R: Registry> Import<'_, R> {
             Phase::Judging(_) => self.judge_again(&step).await,
         };
         let judged = judged.map_err(|source| self.failed(source))?;
-        self.tell(step, at, judged);
+        self.report(step, at, judged);
         if let Phase::Judging(_) = self.phase {
             self.phase = Phase::Taking;
         }
@@ -271,7 +271,7 @@ impl<R: Registry> Import<'_, R> {
     }
 
     /// Reports the results of a step that ends at `at`.
-    fn tell(&mut self, step: Step, at: Position, judged: Vec<Verdict>) {
+    fn report(&mut self, step: Step, at: Position, judged: Vec<Verdict>) {
         warn_of_unclaimed(self.registry, &step, &judged, &mut self.kept.report);
         for (line, verdict) in step.verdicts(judged) {
             self.watch.judged(line, &verdict);

@@ -170,7 +170,7 @@ async fn a_step_is_taken_into_memory_while_the_next_one_is_stored() {
 }
 
 #[tokio::test]
-async fn a_run_that_goes_on_judges_each_line_behind_the_told_ones_once() {
+async fn a_resumed_run_judges_each_line_after_the_reported_ones_once() {
     let file = file(&mixed());
     let file = KnownFile::open(file.path()).await.unwrap();
     let registry = FakeRegistry::default();

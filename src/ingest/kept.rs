@@ -47,7 +47,7 @@ impl Kept {
 
     /// Whether the run with the last step also delivered its report. An import of a single step has
     /// no such mark, because nothing was reported before it.
-    pub(super) const fn is_told(&self, progress: &ImportProgress) -> bool {
+    pub(super) const fn is_reported(&self, progress: &ImportProgress) -> bool {
         progress.complete && (self.judged.offset == 0 || self.judged.offset == progress.offset)
     }
 }

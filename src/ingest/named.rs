@@ -115,7 +115,7 @@ fn named<V: FieldValue>(
         (Some(id), None) if own.is_none() => Ok(id),
         (Some(_), _) => Err(rejection(
             fields.names[CERT_ID],
-            "it tells serial and issuer; give one of the two",
+            "it contains serial and issuer; give only one of the two",
         )),
         (None, Some(serial)) => of_serial(&serial, own.as_ref().or(issuer)),
         (None, None) => Err(rejection(
@@ -210,7 +210,7 @@ mod tests {
             ("{}", "record: it names no certificate"),
             (
                 "{\"certId\":\"aYhb.AIdl\",\"serial\":\"1\"}",
-                "certId: it tells serial",
+                "certId: it contains serial",
             ),
             ("{\"id\":1}", "id: it is unknown"),
             ("cert_id,name\n", "name: the header names an unknown column"),

@@ -80,7 +80,7 @@ fn from_row(fields: &Fields<Cow<'_, str>, 12>) -> Result<Observation, Rejection>
 fn observation<V: FieldValue>(fields: &Fields<V, 12>) -> Result<Observation, Rejection> {
     Ok(Observation {
         steered: false,
-        told_by: None,
+        reported_by: None,
         stands_for: 1.0,
         at: fields.required(0, V::time)?,
         kind: fields.required(1, named)?,

@@ -14,7 +14,7 @@ use super::fields::Unknown;
 use super::format::ObservationFormat;
 use super::register::{PIECE_OCTETS, STEP_RECORDS};
 use crate::domain::demand::observation::Observation;
-use crate::domain::demand::permission::Teller;
+use crate::domain::demand::permission::Reporter;
 use crate::engine::verdict::{Rejection, Report, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::store::{BatchKey, ClosedBatch, Closing};
@@ -30,7 +30,7 @@ pub enum Observed {
     Repeated(Report),
 }
 
-/// Counts the observations of a body that `teller` is allowed to submit, with an optional `key`.
+/// Counts the observations of a body that `reporter` is allowed to submit, with an optional `key`.
 /// The same key with the same body counts once and gets the same answer.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub enum Observed {
 /// that its key identifies, [`IngestError::Engine`] if the engine fails. Nothing counts then.
 pub async fn observe<S, E>(
     engine: &Engine,
-    teller: &Teller,
+    reporter: &Reporter,
     (format, unknown): (ObservationFormat, Unknown),
     body: S,
     key: Option<BatchKey>,
@@ -47,13 +47,13 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    observe_in(&Bound { engine, teller }, (format, unknown), body, key).await
+    observe_in(&Bound { engine, reporter }, (format, unknown), body, key).await
 }
 
 /// The engine, limited to what a caller may submit.
 struct Bound<'a> {
     engine: &'a Engine,
-    teller: &'a Teller,
+    reporter: &'a Reporter,
 }
 
 /// The functions of the engine needed to count observations.
@@ -61,7 +61,7 @@ struct Bound<'a> {
 pub(super) trait Counter: Sync {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection>;
     /// The identity of the submitter.
-    fn told_by(&self) -> Option<&str>;
+    fn reported_by(&self) -> Option<&str>;
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError>;
     async fn open_batch(&self) -> Result<i64, EngineError>;
     async fn append_batch(&self, batch: i64, rows: &[Observation]) -> Result<(), EngineError>;
@@ -76,14 +76,14 @@ pub(super) trait Counter: Sync {
 #[async_trait]
 impl Counter for Bound<'_> {
     fn judge(&self, observation: &Observation) -> Result<(), Rejection> {
-        if let Some(refusal) = self.teller.permission.refusal(observation) {
+        if let Some(refusal) = self.reporter.permission.refusal(observation) {
             return Err(Rejection::new("source", refusal));
         }
         self.engine.judge(observation)
     }
 
-    fn told_by(&self) -> Option<&str> {
-        self.teller.known_as.as_deref()
+    fn reported_by(&self) -> Option<&str> {
+        self.reporter.known_as.as_deref()
     }
 
     async fn closed_batch(&self, key: &BatchKey) -> Result<Option<ClosedBatch>, EngineError> {
@@ -194,7 +194,7 @@ impl Counting {
             let judged = record.and_then(|observation| {
                 counter.judge(&observation)?;
                 Ok(Observation {
-                    told_by: counter.told_by().map(str::to_owned),
+                    reported_by: counter.reported_by().map(str::to_owned),
                     ..observation
                 })
             });

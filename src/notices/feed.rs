@@ -67,7 +67,7 @@ impl Wanted<'_> {
 
 #[derive(Deserialize)]
 struct Document {
-    scheduled_maintenances: Option<Vec<OfStatuspage>>,
+    scheduled_maintenances: Option<Vec<One>>,
     #[serde(default)]
     components: Vec<Component>,
     result: Option<OfStatusIo>,
@@ -83,17 +83,6 @@ struct Component {
 }
 
 #[derive(Deserialize)]
-struct OfStatuspage {
-    id: String,
-    name: String,
-    status: String,
-    scheduled_for: Option<Timestamp>,
-    scheduled_until: Option<Timestamp>,
-    #[serde(default)]
-    components: Vec<Component>,
-}
-
-#[derive(Deserialize)]
 struct OfStatusIo {
     maintenance: Maintenance,
     #[serde(default)]
@@ -103,28 +92,25 @@ struct OfStatusIo {
 #[derive(Deserialize)]
 struct Maintenance {
     #[serde(default)]
-    active: Vec<Planned>,
+    active: Vec<One>,
     #[serde(default)]
-    upcoming: Vec<Planned>,
+    upcoming: Vec<One>,
 }
 
+/// An announcement, by the names of fields in either format.
 #[derive(Deserialize)]
-struct Planned {
+struct One {
     #[serde(rename = "_id", alias = "id")]
     id: String,
     name: String,
-    datetime_planned_start: Option<Timestamp>,
-    datetime_planned_end: Option<Timestamp>,
+    /// Only Statuspage has it.
     #[serde(default)]
-    components_affected: Vec<Component>,
-}
-
-/// An announcement in either format.
-struct One {
-    id: String,
-    name: String,
+    status: String,
+    #[serde(rename = "scheduled_for", alias = "datetime_planned_start")]
     from: Option<Timestamp>,
+    #[serde(rename = "scheduled_until", alias = "datetime_planned_end")]
     to: Option<Timestamp>,
+    #[serde(alias = "components_affected", default)]
     components: Vec<Component>,
 }
 
@@ -168,33 +154,18 @@ pub(super) fn announced(
 fn one_form(document: Document) -> Result<(Vec<One>, Vec<Component>), serde_json::Error> {
     match (document.scheduled_maintenances, document.result) {
         (Some(found), _) => {
-            let all = found
-                .into_iter()
-                .filter(|one| one.status != "completed")
-                .map(|one| One {
-                    id: one.id,
-                    name: one.name,
-                    from: one.scheduled_for,
-                    to: one.scheduled_until,
-                    components: one.components,
-                });
+            let all = found.into_iter().filter(|one| one.status != "completed");
             Ok((all.collect(), document.components))
         }
         (
             None,
             Some(OfStatusIo {
-                maintenance: Maintenance { active, upcoming },
+                maintenance,
                 status,
             }),
         ) => {
-            let all = active.into_iter().chain(upcoming).map(|one| One {
-                id: one.id,
-                name: one.name,
-                from: one.datetime_planned_start,
-                to: one.datetime_planned_end,
-                components: one.components_affected,
-            });
-            Ok((all.collect(), status))
+            let Maintenance { active, upcoming } = maintenance;
+            Ok((active.into_iter().chain(upcoming).collect(), status))
         }
         (None, None) => Err(serde::de::Error::custom(
             "it has neither scheduled_maintenances nor result.maintenance",

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_s3_is_told_by_variables() {
+    fn s3_credentials_come_from_variables() {
         let s3 = Url::parse("s3://bucket/ari").unwrap();
         let asked = |names: &[&str]| {
             let variables: Vec<(String, String)> = names

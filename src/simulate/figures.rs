@@ -220,8 +220,8 @@ fn at_ticks(client: &Client, at: Timestamp, count: f64, means: &mut [f64; SECOND
     let here = phases
         .iter()
         .filter(|phase| (begins..begins + GRAIN_SECONDS).contains(&phase.second));
-    let told: f64 = phases.iter().map(|phase| phase.share).sum();
-    let rest = (1.0 - told).max(0.0) * real(GRAIN_SECONDS) / real(*every_seconds);
+    let common: f64 = phases.iter().map(|phase| phase.share).sum();
+    let rest = (1.0 - common).max(0.0) * real(GRAIN_SECONDS) / real(*every_seconds);
     let of_phases: f64 = here.clone().map(|phase| phase.share).sum();
     let all = of_phases + rest;
     if all <= 0.0 {
@@ -296,14 +296,14 @@ pub(super) fn floor(scenario: &Scenario, population: &Population<'_>, brought: B
     movable.sort_by_key(|(every, _, _)| -every);
     for (every, phases, load) in movable {
         let period_slots = length(every / slot_seconds);
-        let told: f64 = phases.iter().map(|phase| phase.share).sum();
+        let common: f64 = phases.iter().map(|phase| phase.share).sum();
         for first in 0..period_slots {
             let begins = signed(first) * slot_seconds;
             let here = phases
                 .iter()
                 .filter(|phase| (begins..begins + slot_seconds).contains(&phase.second));
             let share: f64 = here.map(|phase| phase.share).sum::<f64>()
-                + (1.0 - told).max(0.0) / real_len(period_slots);
+                + (1.0 - common).max(0.0) / real_len(period_slots);
             let choices: Vec<usize> = (first..day_slots).step_by(period_slots).collect();
             fill(&mut day, &choices, load * share);
         }

@@ -1,6 +1,7 @@
 //! The simulator (`docs/simulation.md`): it runs a population of clients on a virtual clock under
 //! several rules, and measures the load of the CA.
-//! | Certificates are not objects but numbers in grains of five minutes. `population` holds how many
+//!
+//! Certificates are not objects but numbers in grains of five minutes. `population` holds how many
 //! come in each grain, `wake` computes when clients renew by their windows, `server` gives windows with
 //! the real allocation code, and `run` goes through the grains.
 
@@ -45,8 +46,8 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(f64)) -> Outcome {
     let mut rules = Vec::new();
     for (n, rule) in scenario.rules.iter().enumerate() {
         let parts = real_len(scenario.rules.len());
-        let mut told = |done: f64| progress((real_len(n) + done) / parts);
-        let ran = course::run(scenario, *rule, population.clone(), mean, &mut told);
+        let mut progress = |done: f64| progress((real_len(n) + done) / parts);
+        let ran = course::run(scenario, *rule, population.clone(), mean, &mut progress);
         // Failed attempts come again, so the rule with the fewest of them is closest to what is
         // possible.
         floor = floor.min(figures::floor(scenario, &ran.population, brought));

@@ -15,7 +15,7 @@ use crate::domain::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// The ages at which the record of polls is evaluated: when some schedules can be recognised, when most
 /// are, and at the end of a life of 90 days.
-pub(super) const HEARD_SECONDS: [i64; 3] = [3 * DAY, 14 * DAY, 60 * DAY];
+pub(super) const RECORD_AGES_SECONDS: [i64; 3] = [3 * DAY, 14 * DAY, 60 * DAY];
 /// How many sampled clients represent all those without fixed ticks.
 const SAMPLES: i64 = 8;
 /// A tick is recognised correctly if it is this close, in seconds.
@@ -24,7 +24,7 @@ const NEAR_SECONDS: i64 = 10 * MINUTE;
 /// 12 h late.
 const HALF_DAY_GRAINS: i64 = 12 * HOUR / GRAIN_SECONDS;
 
-/// What is recognised of the clients of one kind, after each of [`HEARD_SECONDS`].
+/// What is recognised of the clients of one kind, after each of [`RECORD_AGES_SECONDS`].
 #[derive(Clone, Debug)]
 pub(super) struct Recognition {
     stages: [Stage; 3],
@@ -40,12 +40,12 @@ struct Stage {
     right: f64,
     /// The recognised schedules of all clients together, used if it is not known at which ticks they
     /// wake.
-    together: Vec<Told>,
+    together: Vec<Recognised>,
 }
 
 /// Clients with the same recognised schedule.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+struct Recognised {
     /// Their share.
     share: f64,
     /// The recognised schedule.
@@ -78,12 +78,12 @@ impl Recognition {
             Wake::Fixed { shares } => shares[sample],
             _ => 1.0 / real(samples),
         };
-        let stages = HEARD_SECONDS.map(|seconds| {
+        let stages = RECORD_AGES_SECONDS.map(|seconds| {
             let mut dice = StdRng::seed_from_u64(scenario.seed);
             let schedules: Vec<Schedule> = (0..samples)
                 .map(|sample| {
                     let second = sample * GRAIN_SECONDS;
-                    heard(scenario, client, second, seconds, &mut dice).schedule()
+                    recorded_polls(scenario, client, second, seconds, &mut dice).schedule()
                 })
                 .collect();
             let right = schedules.iter().enumerate().filter(|(sample, schedule)| {
@@ -98,7 +98,7 @@ impl Recognition {
         Some(Self { stages })
     }
 
-    /// The share of the clients whose schedule is recognised correctly after one of [`HEARD_SECONDS`].
+    /// The share of the clients whose schedule is recognised correctly after one of [`RECORD_AGES_SECONDS`].
     pub(super) fn share(&self, stage: usize) -> f64 {
         self.stages[stage].right
     }
@@ -113,10 +113,10 @@ impl Recognition {
     pub(super) fn expected(&self, stage: usize, drawn: &Density, woken: Option<i64>) -> Vec<Part> {
         let stage = &self.stages[stage];
         let Some(grain) = woken else {
-            let told = stage.together.iter();
-            return told.map(|told| told.part(drawn)).collect();
+            let parts = stage.together.iter();
+            return parts.map(|recognised| recognised.part(drawn)).collect();
         };
-        vec![Told::one(stage.of(grain)).part(drawn)]
+        vec![Recognised::one(stage.of(grain)).part(drawn)]
     }
 }
 
@@ -128,33 +128,33 @@ impl Stage {
 }
 
 /// The recognised schedules with their weights, each kind once.
-fn together(schedules: &[Schedule], weight: impl Fn(usize) -> f64) -> Vec<Told> {
-    let mut all: Vec<Told> = Vec::new();
+fn together(schedules: &[Schedule], weight: impl Fn(usize) -> f64) -> Vec<Recognised> {
+    let mut all: Vec<Recognised> = Vec::new();
     for (sample, schedule) in schedules.iter().enumerate() {
         let share = weight(sample);
-        let one = Told::one(*schedule);
+        let one = Recognised::one(*schedule);
         if share <= 0.0 {
             continue;
         }
-        let same = |told: &&mut Told| told.schedule.code() == schedule.code();
-        let Some(told) = all.iter_mut().find(same) else {
+        let same = |recognised: &&mut Recognised| recognised.schedule.code() == schedule.code();
+        let Some(recognised) = all.iter_mut().find(same) else {
             all.push(one.scaled(share));
             continue;
         };
-        told.share += share;
-        for (sum, part) in told.ticks.iter_mut().zip(one.ticks) {
+        recognised.share += share;
+        for (sum, part) in recognised.ticks.iter_mut().zip(one.ticks) {
             *sum += part * share;
         }
     }
-    for told in &mut all {
-        for part in &mut told.ticks {
-            *part /= told.share;
+    for recognised in &mut all {
+        for part in &mut recognised.ticks {
+            *part /= recognised.share;
         }
     }
     all
 }
 
-impl Told {
+impl Recognised {
     fn one(schedule: Schedule) -> Self {
         let fixed = schedule.period_seconds().zip(schedule.tick());
         let ticks = fixed.filter(|(period, _)| *period > GRAIN_SECONDS);
@@ -203,17 +203,17 @@ impl Told {
     }
 }
 
-/// The record of the polls, over `listened` seconds, of a client that wakes at `second` of its period.
-fn heard(
+/// The record of the polls, over `age_seconds` seconds, of a client that wakes at `second` of its period.
+fn recorded_polls(
     scenario: &Scenario,
     client: &Client,
     second: i64,
-    listened: i64,
+    age_seconds: i64,
     dice: &mut StdRng,
 ) -> Polls {
     let base = scenario.policy.retry_after_seconds;
     let from = scenario.start - scenario.start.second_of_day();
-    let until = from + listened;
+    let until = from + age_seconds;
     let mut polls = Polls::default();
     let mut at = from + second;
     while at < until {
@@ -268,15 +268,15 @@ fn is_right(client: &Client, wake: &Wake, second: i64, schedule: Schedule) -> bo
         Some(Ticks::Fixed { delay_seconds, .. }) => delay_seconds,
         _ => 0,
     };
-    let (Some(told), Some(tick)) = (schedule.period_seconds(), schedule.tick()) else {
+    let (Some(found), Some(tick)) = (schedule.period_seconds(), schedule.tick()) else {
         return false;
     };
     let off = (tick.second_of_day() - second).rem_euclid(period);
-    told == period && (off <= sleep + NEAR_SECONDS || period - off <= NEAR_SECONDS)
+    found == period && (off <= sleep + NEAR_SECONDS || period - off <= NEAR_SECONDS)
 }
 
 /// The share of all polling clients whose schedule is recognised correctly after one of
-/// [`HEARD_SECONDS`], weighed by the certificates from outside.
+/// [`RECORD_AGES_SECONDS`], weighed by the certificates from outside.
 pub(super) fn recognised(
     scenario: &Scenario,
     known: &[Option<Recognition>],
@@ -287,8 +287,8 @@ pub(super) fn recognised(
         clients.filter_map(|(client, known)| Some((client.share, known.as_ref()?.share(stage))))
     };
     let all: f64 = asking().map(|(share, _)| share).sum();
-    let told: f64 = asking().map(|(share, right)| share * right).sum();
-    (all > 0.0).then(|| told / all)
+    let right: f64 = asking().map(|(share, right)| share * right).sum();
+    (all > 0.0).then(|| right / all)
 }
 
 #[cfg(test)]
@@ -297,7 +297,7 @@ mod tests {
     use crate::scenario::shipped;
 
     #[test]
-    fn the_kinds_of_the_realistic_mix_are_told() {
+    fn the_kinds_of_the_realistic_mix_are_recognised() {
         let text = shipped("realistic").unwrap().text;
         let none = |_: &str| Err(std::io::Error::other("no files"));
         let scenario = Scenario::parse("realistic", text, &none).unwrap();

@@ -58,7 +58,7 @@ pub(super) fn plan(
         profile: &server.profile,
         life_seconds: run.scenario.lifetimes[0].seconds,
     };
-    let ledger = &server.books.ledger;
+    let ledger = &server.allocator.ledger;
     let kept = server.kept_share(now);
     let scene = |expected| PlanningContext {
         incident,

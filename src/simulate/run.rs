@@ -69,7 +69,7 @@ impl<'a> Run<'a> {
     pub(super) fn step(&mut self, grain: usize) -> f64 {
         let now = self.population.at(grain);
         if let Some(server) = &mut self.server {
-            server.hear(now);
+            server.apply_news(now);
         }
         let attempts = self.population.attempts(grain);
         let failing = self.failing(grain, now);

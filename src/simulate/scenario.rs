@@ -1,5 +1,6 @@
 //! A scenario: the certificates, the clients that renew them, and the events at the CA.
-//! | A scenario is a TOML file; `docs/simulation.md` is its manual. Here it is parsed and checked:
+//!
+//! A scenario is a TOML file; `docs/simulation.md` is its manual. Here it is parsed and checked:
 //! shares sum to 1, shapes have the mean 1, instants lie inside the run.
 
 use std::io;

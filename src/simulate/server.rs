@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::density::Density;
 use super::given::Given;
-use super::recognition::{HEARD_SECONDS, Part, Recognition};
+use super::recognition::{Part, RECORD_AGES_SECONDS, Recognition};
 use super::scenario::Scenario;
 use super::wake::Wake;
 use super::windows::{Windowed, mixed, windowed};
@@ -65,7 +65,7 @@ struct News {
 #[derive(Clone, Copy)]
 struct Known {
     /// The stage of [`Recognition`] that its polls have reached; `None` if its polls are not evaluated.
-    heard: Option<usize>,
+    stage: Option<usize>,
     /// f: the chance that the windows are followed.
     follows: Option<f64>,
     /// Whether the clients poll; `None` if unknown.
@@ -74,7 +74,7 @@ struct Known {
 
 pub(super) struct Server<'a> {
     scenario: &'a Scenario,
-    pub(super) books: Allocator,
+    pub(super) allocator: Allocator,
     pub(super) known: Vec<Option<Recognition>>,
     series: Series,
     pub(super) profile: Profile,
@@ -96,8 +96,8 @@ impl News {
     /// replaces comes with the polls of that one.
     fn known_late(&self) -> bool {
         self.before
-            .heard
-            .is_none_or(|stage| stage + 1 < HEARD_SECONDS.len())
+            .stage
+            .is_none_or(|stage| stage + 1 < RECORD_AGES_SECONDS.len())
     }
 }
 
@@ -108,7 +108,7 @@ impl<'a> Server<'a> {
         let clients = scenario.clients.iter().zip(wakes);
         Self {
             scenario,
-            books: Allocator::default(),
+            allocator: Allocator::default(),
             known: clients
                 .map(|(client, wake)| Recognition::of(scenario, client, wake))
                 .collect(),
@@ -125,7 +125,7 @@ impl<'a> Server<'a> {
     }
 
     /// Applies what has become known until `now`.
-    pub(super) fn hear(&mut self, now: Timestamp) {
+    pub(super) fn apply_news(&mut self, now: Timestamp) {
         for queue in 0..self.news.len() {
             while self.news[queue].front().is_some_and(|news| news.at <= now) {
                 if let Some(news) = self.news[queue].pop_front() {
@@ -141,8 +141,8 @@ impl<'a> Server<'a> {
             (self.asking, self.broken) = (0.0, 0.0);
             let slot_seconds = self.scenario.policy.slot_seconds;
             self.profile = Profile::learn(&self.series, now, slot_seconds, &self.excluded);
-            self.books.ledger.trim(now - KEPT_SECONDS);
-            self.books.ledger.learn_returns(now, &self.excluded);
+            self.allocator.ledger.trim(now - KEPT_SECONDS);
+            self.allocator.ledger.learn_returns(now, &self.excluded);
         }
     }
 
@@ -157,11 +157,11 @@ impl<'a> Server<'a> {
         // by.
         if news.then.asks == Some(true) && queue + 1 < self.news.len() && news.known_late() {
             let then = Known {
-                heard: Some(queue),
+                stage: Some(queue),
                 ..news.then
             };
             self.news[queue + 1].push_back(News {
-                at: news.issued_at + HEARD_SECONDS[queue],
+                at: news.issued_at + RECORD_AGES_SECONDS[queue],
                 before: news.then,
                 then,
                 ..news
@@ -188,7 +188,7 @@ impl<'a> Server<'a> {
                     certificates: 0.0,
                     ..cohort
                 };
-                self.books.ledger.learn_cohort(&nobody, &cohort);
+                self.allocator.ledger.learn_cohort(&nobody, &cohort);
             }
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Server<'a> {
                 response: Response::default(),
             }]
         };
-        match (known.heard, &self.known[news.client]) {
+        match (known.stage, &self.known[news.client]) {
             (Some(stage), Some(recognition)) => {
                 recognition.expected(stage, &news.drawn, news.woken)
             }
@@ -234,7 +234,7 @@ impl<'a> Server<'a> {
             from,
             follows,
             ticking,
-        }) = self.books.plan_draw(draw, validity, now)
+        }) = self.allocator.plan_draw(draw, validity, now)
         else {
             return vec![Rc::default(); arriving.len()];
         };
@@ -269,7 +269,7 @@ impl<'a> Server<'a> {
         // Certificates that replace a named one are known from the start, by two months of its polls.
         let named = asks && group.known.is_some();
         let first = Known {
-            heard: named.then_some(HEARD_SECONDS.len() - 1),
+            stage: named.then_some(RECORD_AGES_SECONDS.len() - 1),
             follows,
             asks: named.then_some(true),
         };
@@ -294,7 +294,7 @@ impl<'a> Server<'a> {
                 continue;
             }
             for part in self.parts(&news, first) {
-                self.books.ledger.book_cohort(&Cohort {
+                self.allocator.ledger.book_cohort(&Cohort {
                     windows: Windows::Grains(
                         part.density.from(),
                         &part.density.shares,
@@ -347,7 +347,7 @@ impl<'a> Server<'a> {
             windows: Windows::Grains(when.from(), &when.shares, Response::default()),
             ..before
         };
-        self.books.ledger.learn_cohort(&before, &after);
+        self.allocator.ledger.learn_cohort(&before, &after);
     }
 
     /// Adds a count for the grain from `now`.

@@ -224,7 +224,7 @@ impl Run<'_> {
                 Wake::Always => (1.0 - real(at - now) / interval).clamp(0.0, 1.0),
                 _ => 0.0,
             };
-            let stubborn = self.until_told(group, grain, certificates, late, interval);
+            let stubborn = self.until_informed(group, grain, certificates, late, interval);
             self.population
                 .come_back(group, certificates - stubborn, &when);
             if let Some(server) = &mut self.server {
@@ -236,7 +236,7 @@ impl Run<'_> {
 
     /// The share `late` of the certificates of a grain, whose clients order before they have polled the
     /// new window. In an outage they fail again and again until they poll. Returns how many succeed.
-    fn until_told(
+    fn until_informed(
         &mut self,
         group: usize,
         grain: usize,

@@ -73,7 +73,8 @@ impl Wake {
 
     /// When clients that have taken the instants `taken` renew: at their first wake after these.
     /// `known` is a grain in which clients of fixed ticks wake, if it is known.
-    /// | A client that draws again at each run counts as drawing once. If windows are no longer than
+    ///
+    /// A client that draws again at each run counts as drawing once. If windows are no longer than
     /// its period, that is the same; otherwise its renewals come a little late in the window.
     pub(super) fn after(&self, taken: &Density, known: Option<i64>) -> Density {
         match self {
@@ -103,8 +104,8 @@ pub(super) fn renewals(
 /// The share of clients with a tick in each grain of the period.
 fn by_grain(every_seconds: i64, at: &[Phase]) -> Vec<f64> {
     let grains = length(every_seconds / GRAIN_SECONDS);
-    let told: f64 = at.iter().map(|phase| phase.share).sum();
-    let mut shares = vec![(1.0 - told).max(0.0) / real_len(grains); grains];
+    let common: f64 = at.iter().map(|phase| phase.share).sum();
+    let mut shares = vec![(1.0 - common).max(0.0) / real_len(grains); grains];
     for phase in at {
         shares[length(phase.second / GRAIN_SECONDS) % grains] += phase.share;
     }

@@ -61,8 +61,8 @@ pub(super) fn windowed(
             ..
         } if schedule != Schedule::Unknown => {
             let window_seconds = table.window_seconds_for_tick();
-            let alike = ledger.load_at_same_tick(schedule, table.made_at);
-            for (tick, share) in table.ticks(schedule, alike, *last_tick) {
+            let load_at_same_tick = ledger.load_at_same_tick(schedule, table.made_at);
+            for (tick, share) in table.ticks(schedule, load_at_same_tick, *last_tick) {
                 let starts = starts_for_tick(tick, window_seconds);
                 windows.extend(drawn(starts, window_seconds, share));
                 meant = meant.mixed(of / (of + share).max(1e-9), &Density::at(tick));

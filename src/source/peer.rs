@@ -134,8 +134,8 @@ async fn catch_up(
         }
         if cursor.taken >= MOST_COUNTS_A_DAY {
             let reason = format!(
-                "{} has told {} counts today, and no more than {MOST_COUNTS_A_DAY} are taken in a day: \
-                 the rest is asked for tomorrow",
+                "{} has sent {} counts today, and at most {MOST_COUNTS_A_DAY} are accepted a day: the \
+                 rest is read tomorrow",
                 config.url, cursor.taken
             );
             return Err(SourceError::Wrong(reason));
@@ -239,7 +239,7 @@ fn believed(
         if let Some(vantage) = apart.filter(|vantage| !cursor.vantages.contains(vantage)) {
             if cursor.vantages.len() >= MOST_VANTAGES {
                 let reason = format!(
-                    "{} tells of more than {MOST_VANTAGES} vantages: name those that are wanted in \
+                    "{} has more than {MOST_VANTAGES} vantages: name those that are wanted in \
                      `sources`",
                     config.url
                 );

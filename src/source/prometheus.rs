@@ -156,7 +156,7 @@ async fn ask(
         let query = format!("timestamp({selector})");
         let times = range(fetcher, config, &query, (from, to)).await;
         if let (Ok(samples), Ok(times)) = (samples, times) {
-            return Ok((as_taken(samples, &times), Taken::AsTold));
+            return Ok((as_taken(samples, &times), Taken::AsGiven));
         }
     }
     let samples = range(fetcher, config, &config.query, (from, to)).await?;

@@ -86,12 +86,12 @@ async fn ask(source: &SourceConfig, config: &SqlConfig, span: Span) -> Result<Ba
         most_rows: MOST_ROWS,
     };
     let mut failed = None;
-    let mut tell = |values: &[String]| {
+    let mut on_row = |values: &[String]| {
         if failed.is_none() {
             failed = rows.push(values.iter().map(String::as_str)).err();
         }
     };
-    outside::ask(&config.database, query, &mut tell)
+    outside::ask(&config.database, query, &mut on_row)
         .await
         .map_err(|error| SourceError::Wrong(error.to_string()))?;
     if let Some(error) = failed {

@@ -6,7 +6,8 @@ use sqlx::{Database, FromRow};
 use super::error::StoreError;
 
 /// Compiles items once for each store. In them, `ThisStore` is the store.
-/// | Both databases accept `$1` as a parameter. If PostgreSQL cannot infer its type from the context,
+///
+/// Both databases accept `$1` as a parameter. If PostgreSQL cannot infer its type from the context,
 /// as after SELECT, it is written as `CAST($1 AS bigint)`.
 macro_rules! for_both_stores {
     ($($item:item)*) => {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_what_keeps_writes_away_from_what_is_wrong_with_one() {
+    fn errors_of_all_writes_are_distinguished_from_those_of_one() {
         for (code, want) in [
             ("13", Some("its disk is full")),
             ("53100", Some("its disk is full")),

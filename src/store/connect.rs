@@ -18,7 +18,8 @@ enum Database<'a> {
 /// Opens the store at `sqlite:PATH`, `sqlite::memory:` (which lives as long as the handle) or
 /// `postgres://…`. An empty database and every SQLite file is migrated; for a PostgreSQL with pending
 /// migrations, `migrations` decides.
-/// | # Errors
+///
+/// # Errors
 /// [`StoreError::Url`], [`StoreError::PendingMigrations`], [`StoreError::Newer`], or
 /// [`StoreError::Unavailable`] if the database does not answer.
 pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
@@ -29,7 +30,8 @@ pub async fn connect(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>
 
 /// Like [`connect`], but does not contact a PostgreSQL. Until [`Store::admit`] has connected and
 /// checked its schema, all calls return [`StoreError::Unavailable`]. An SQLite file is opened.
-/// | # Errors
+///
+/// # Errors
 /// As for [`connect`]; for a PostgreSQL only [`StoreError::Url`].
 pub async fn prepare(url: &str, migrations: Migrations) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match database(url)? {

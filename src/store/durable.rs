@@ -76,7 +76,8 @@ pub trait Store:
 {
     /// Connects if that was not done yet, and checks the schema. Once this has succeeded, it does
     /// nothing more.
-    /// | # Errors
+    ///
+    /// # Errors
     /// Those of [`super::connect`]. Until it has succeeded, everything else returns
     /// [`StoreError::Unavailable`].
     async fn admit(&self) -> Result<(), StoreError>;

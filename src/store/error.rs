@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_a_busy_database_from_a_wrong_query() {
+    fn a_busy_database_is_distinguished_from_a_wrong_query() {
         for code in [
             "57P01", "57P03", "53300", "08006", "3D000", "28P01", "40P01", "53100", "25006", "5",
             "517", "13", "778", "8", "1032",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_absent_database_from_one_that_refuses_us() {
+    fn an_absent_database_is_distinguished_from_one_that_refuses_us() {
         let coded = |code| {
             let source = sqlx::Error::Database(Box::new(Coded(code)));
             StoreError::from_driver("connect", source)

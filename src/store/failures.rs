@@ -41,7 +41,8 @@ pub trait FailureStore {
     /// names; new failures are added to the stored ones. Entries whose last failure was before `since`,
     /// and that get no new one, are removed. Each account and names may be given once. Returns what is
     /// stored now for those that failed.
-    /// | If the call is repeated after an error, failures that were stored in spite of the error count
+    ///
+    /// If the call is repeated after an error, failures that were stored in spite of the error count
     /// twice; successes do not.
     async fn keep_failures(
         &self,

@@ -51,7 +51,7 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Load {
     /// Everything except the certificates.
-    BesideCertificates,
+    WithoutCertificates,
     /// Everything.
     Everything,
 }
@@ -64,13 +64,13 @@ pub trait FeedStore {
         &self,
         what: Load,
         observed_from: Timestamp,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 
     /// Reads the changes after `since`, and returns the new position. Cheap if nothing changed.
     async fn changes(
         &self,
         since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError>;
 }

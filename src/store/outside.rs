@@ -46,18 +46,19 @@ pub enum OutsideError {
 
 /// Queries a database, `sqlite:PATH` or `postgres://…`, over its own read-only connection, and passes
 /// on each row as texts; NULL becomes the empty text.
-/// | # Errors
+///
+/// # Errors
 /// [`OutsideError`]; some rows may have been passed on before it.
 pub async fn ask(
     database: &str,
     query: Query<'_>,
-    tell: &mut (dyn FnMut(&[String]) + Send),
+    on_row: &mut (dyn FnMut(&[String]) + Send),
 ) -> Result<(), OutsideError> {
     let asking = async {
         if database.starts_with("sqlite:") {
-            ask_sqlite(database, query, tell).await
+            ask_sqlite(database, query, on_row).await
         } else {
-            ask_postgres(database, query, tell).await
+            ask_postgres(database, query, on_row).await
         }
     };
     // Dropping the future closes the connection; the server ends the query by the time limit set there.
@@ -69,7 +70,7 @@ pub async fn ask(
 async fn ask_sqlite(
     database: &str,
     query: Query<'_>,
-    tell: &mut (dyn FnMut(&[String]) + Send),
+    on_row: &mut (dyn FnMut(&[String]) + Send),
 ) -> Result<(), OutsideError> {
     let mut connection = SqliteConnectOptions::from_str(database)?
         .read_only(true)
@@ -88,7 +89,7 @@ async fn ask_sqlite(
         .bind(query.from)
         .bind(query.to)
         .fetch(&mut connection);
-    let mut told = 0;
+    let mut count = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await.map_err(|error| {
         // SQLite's own message would be "interrupted".
@@ -98,15 +99,15 @@ async fn ask_sqlite(
             error.into()
         }
     })? {
-        told += 1;
-        if told > query.most_rows {
+        count += 1;
+        if count > query.most_rows {
             return Err(OutsideError::TooMany(query.most_rows));
         }
         values.clear();
         for place in 0..query.columns.len() {
             values.push(cut(sqlite_text(&row, place)?));
         }
-        tell(&values);
+        on_row(&values);
     }
     drop(rows);
     connection.close().await?;
@@ -122,7 +123,7 @@ fn sqlite_text(row: &SqliteRow, place: usize) -> Result<String, sqlx::Error> {
 async fn ask_postgres(
     database: &str,
     query: Query<'_>,
-    tell: &mut (dyn FnMut(&[String]) + Send),
+    on_row: &mut (dyn FnMut(&[String]) + Send),
 ) -> Result<(), OutsideError> {
     let mut connection = PgConnectOptions::from_str(database)?
         .application_name(concat!("offpeak/", env!("CARGO_PKG_VERSION"), " source"))
@@ -148,18 +149,18 @@ async fn ask_postgres(
         .bind(query.from)
         .bind(query.to)
         .fetch(&mut *transaction);
-    let mut told = 0;
+    let mut count = 0;
     let mut values = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        told += 1;
-        if told > query.most_rows {
+        count += 1;
+        if count > query.most_rows {
             return Err(OutsideError::TooMany(query.most_rows));
         }
         values.clear();
         for place in 0..query.columns.len() {
             values.push(cut(postgres_text(&row, place)?));
         }
-        tell(&values);
+        on_row(&values);
     }
     drop(rows);
     transaction.rollback().await?;

@@ -1,6 +1,7 @@
 //! Announced bulk events, as stored.
 
 use async_trait::async_trait;
+use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::both::for_both_stores;
@@ -14,7 +15,8 @@ use crate::domain::time::{Span, Timestamp};
 pub const MOST_PLANNED: i64 = 1_000;
 
 /// A bulk event as stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredPlanned {
     /// Its number; 0 before it is stored.
     pub id: i64,
@@ -23,6 +25,7 @@ pub struct StoredPlanned {
     /// The name that its owner gave to it.
     pub name: String,
     /// When it takes place, and how many certificates it needs.
+    #[serde(flatten)]
     pub event: Planned,
     /// When it was announced.
     pub made_at: Timestamp,

@@ -115,7 +115,7 @@ impl Store for PostgresStore {
     }
 
     async fn hinted(&self) {
-        self.hints.heard().await;
+        self.hints.received().await;
     }
 
     fn trouble(&self) -> Option<String> {

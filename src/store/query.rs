@@ -24,7 +24,7 @@ pub(super) struct Queries {
 
 /// How many rows are passed on before other tasks get a turn: some tenths of a millisecond. Rows that
 /// have arrived already never make a reader wait, so a long feed would block a request until its end.
-const TOLD_AT_ONCE: usize = 64;
+const EMITTED_AT_ONCE: usize = 64;
 
 /// The limit for deletes that scan whole tables, once an hour and with nobody waiting. An hour's
 /// observations of a busy CA take seconds; the first sweep after a long pause takes minutes.
@@ -85,20 +85,20 @@ impl Queries {
         &self,
         query: &'static str,
         mut rows: BoxStream<'_, sqlx::Result<T>>,
-        mut tell: impl FnMut(T) + Send,
+        mut emit: impl FnMut(T) + Send,
     ) -> Result<(), StoreError> {
-        let tell_all = async {
-            let mut told = 0_usize;
+        let emit_all = async {
+            let mut emitted = 0_usize;
             while let Some(row) = within(self.at_most, rows.try_next()).await? {
-                tell(row);
-                told += 1;
-                if told.is_multiple_of(TOLD_AT_ONCE) {
+                emit(row);
+                emitted += 1;
+                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
             }
             Ok(())
         };
-        self.timed(query, tell_all).await
+        self.timed(query, emit_all).await
     }
 
     async fn timed<T>(
@@ -161,11 +161,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn others_get_turns_while_rows_are_told_that_are_all_there() {
+    async fn other_tasks_get_turns_while_ready_rows_are_passed_on() {
         let queries = Queries::default();
         let rows = stream::iter((0..1_000).map(Ok)).boxed();
-        let mut told = 0;
-        let telling = queries.each("rows", rows, |row: u32| told += row);
+        let mut emitted = 0;
+        let emitting = queries.each("rows", rows, |row: u32| emitted += row);
         let turns = Cell::new(0);
         let others = pin!(async {
             loop {
@@ -173,9 +173,9 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        let Either::Left((outcome, _)) = select(Box::pin(telling), others).await;
+        let Either::Left((outcome, _)) = select(Box::pin(emitting), others).await;
         outcome.unwrap();
-        assert!(turns.get() >= 1_000 / TOLD_AT_ONCE, "{}", turns.get());
-        assert_eq!(told, 499_500);
+        assert!(turns.get() >= 1_000 / EMITTED_AT_ONCE, "{}", turns.get());
+        assert_eq!(emitted, 499_500);
     }
 }

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_lie_evenly_where_serials_begin_alike() {
+    fn cuts_are_even_if_serials_begin_the_same() {
         // Those of Let's Encrypt begin with 03 to 06.
         let (first, last) = (serial(&[3; 18]), serial(&[6; 18]));
         let cuts = cuts(&issuer(), &first, &last, 4);

@@ -34,12 +34,12 @@ macro_rules! observation_columns {
 pub(super) use observation_columns;
 
 /// The same with the time of storing, for rows that are read with their batches.
-macro_rules! told_columns {
+macro_rules! counted_columns {
     () => {
         concat!($crate::store::row::observation_columns!(), ", closed_at")
     };
 }
-pub(super) use told_columns;
+pub(super) use counted_columns;
 
 /// Binds the columns of a certificate, in their order.
 macro_rules! bind_certificate {
@@ -333,7 +333,7 @@ where
                 latency_p95_ms: row.try_get(11)?,
                 steered: row.try_get(12)?,
                 dimension: text(13)?,
-                told_by: text(14)?,
+                reported_by: text(14)?,
                 stands_for: row.try_get::<Option<f64>, _>(15)?.unwrap_or(1.0),
             },
         })

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::config::WebhookConfig;
+use crate::domain::math::number::thousandths;
 use crate::domain::policy::ca::CaName;
 use crate::domain::status::{Standing, Status};
 use crate::domain::time::{HOUR, Timestamp};
@@ -133,10 +134,6 @@ fn back(ca: &CaName, was: &Event, standing: &Standing, now: Timestamp) -> Event 
     }
 }
 
-fn thousandths(share: f64) -> f64 {
-    (share * 1_000.0).round() / 1_000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_once_and_so_is_its_end() {
+    fn an_outage_is_sent_once_and_so_is_its_end() {
         let mut outages = Outages::default();
         let now = Timestamp::from_unix(1_000);
         let ids = |outages: &Outages| -> Vec<String> {

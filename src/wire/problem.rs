@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_a_500_that_tells_the_client_nothing() {
+    fn damage_is_a_500_without_details() {
         let damaged = StoreError::Corrupt {
             query: "q",
             detail: "a secret".to_owned(),

@@ -132,7 +132,7 @@ function show(overview, incidents, metrics) {
   ]), "There is none.");
   fill("sources", overview.cas.flatMap((ca) => ca.sources.map((source) => [
     cell(ca.ca), cell(source.source), cell(source.vantage), time(source.dataThrough), trust(source),
-  ])), "No source has told anything for a week.");
+  ])), "No source has reported anything for a week.");
   fill("configured", overview.configuredSources.map((source) => [
     cell(source.name), cell(source.kind), cell(source.ca ?? "several"),
     make("td", source.state === "failing" ? "bad" : "", `${source.state} since `, instant(source.since)), time(source.dataThrough), cell(source.reason ?? "", "words"),

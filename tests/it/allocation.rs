@@ -83,7 +83,7 @@ fn one_o_clock() -> [f64; 24] {
 struct Registry {
     policy: CaPolicy,
     profile: Profile,
-    books: Allocator,
+    allocator: Allocator,
     tables: Vec<Table>,
     /// For how many certificates a draw stands.
     each: u64,
@@ -96,7 +96,7 @@ impl Registry {
         Self {
             policy,
             profile,
-            books: Allocator::default(),
+            allocator: Allocator::default(),
             tables: Vec::new(),
             each: 1,
             schedule: Schedule::Unknown,
@@ -118,13 +118,16 @@ impl Registry {
             schedule: self.schedule,
             certificates: self.each,
         };
-        let drawn = self.books.draw(draw, validity, issued_at, hash(n)).unwrap();
+        let drawn = self
+            .allocator
+            .draw(draw, validity, issued_at, hash(n))
+            .unwrap();
         if let Some(stored) = &drawn.table {
             self.tables
                 .push(serde_json::from_slice(&stored.bytes).unwrap());
-            self.books.durable(&[stored.number]);
+            self.allocator.durable(&[stored.number]);
         }
-        self.books.ledger.book_cohort(&Cohort {
+        self.allocator.ledger.book_cohort(&Cohort {
             windows: Windows::One(drawn.window, Response::default()),
             issued_at,
             life_seconds: validity.life_seconds(),

@@ -39,7 +39,7 @@ fn usual(from: Timestamp) -> f64 {
 }
 
 #[test]
-fn noise_is_foretold_better_than_by_the_week_before() {
+fn noise_is_forecast_better_than_by_the_week_before() {
     let series = hourly(84, |from| count(usual(from) * (1.0 + 0.2 * noise(from))));
     let test = BackTest::of(&series, at(NOW), &[], 6);
     assert_eq!((test.weeks, test.hours.count), (6, 6 * 168), "{test:?}");
@@ -49,7 +49,7 @@ fn noise_is_foretold_better_than_by_the_week_before() {
 }
 
 #[test]
-fn a_load_that_grows_or_steps_is_no_worse_foretold_than_by_the_week_before() {
+fn a_growing_or_stepping_load_is_forecast_no_worse_than_by_the_week_before() {
     let weeks = |from: Timestamp| {
         f64::from(i32::try_from(at(NOW) - from).unwrap()) / f64::from(i32::try_from(WEEK).unwrap())
     };
@@ -72,14 +72,14 @@ fn the_level_follows_days_and_no_single_one() {
         one_oclock(from) * if from >= at(NOW) - 4 * DAY { 2 } else { 1 }
     });
     let profile = Profile::learn(&doubled, at(NOW), HOUR, &[]);
-    let foretold = profile.foretold_per_hour(at(NOW) + 12 * HOUR);
-    assert!((60_000.0..76_000.0).contains(&foretold), "{foretold}");
+    let forecast = profile.forecast_per_hour(at(NOW) + 12 * HOUR);
+    assert!((60_000.0..76_000.0).contains(&forecast), "{forecast}");
     let wild = hourly(56, |from| {
         one_oclock(from) * if from >= at(NOW) - DAY { 20 } else { 1 }
     });
     let profile = Profile::learn(&wild, at(NOW), HOUR, &[]);
-    let foretold = profile.foretold_per_hour(at(NOW) + 12 * HOUR);
-    assert!((36_000.0..56_000.0).contains(&foretold), "{foretold}");
+    let forecast = profile.forecast_per_hour(at(NOW) + 12 * HOUR);
+    assert!((36_000.0..56_000.0).contains(&forecast), "{forecast}");
     // At the level of late it is the same profile, and a second time changes nothing.
     let at_level = profile.at_level();
     assert_eq!(at_level.at_level(), at_level);
@@ -87,7 +87,7 @@ fn the_level_follows_days_and_no_single_one() {
 }
 
 #[test]
-fn what_was_not_told_is_not_compared() {
+fn hours_without_reports_are_not_compared() {
     let series = hourly(84, one_oclock);
     let gap = offpeak::domain::time::Span {
         from: at(NOW) - WEEK,
@@ -174,7 +174,7 @@ fn who_is_believed_now_is_believed_of_the_weeks_before() {
                 source,
                 ..line(from, HOUR, Kind::Attempt, factor * load)
             };
-            series.add_heard(&line, Some(at(NOW) - heard * DAY));
+            series.add_stored(&line, Some(at(NOW) - heard * DAY));
         }
     }
     let test = BackTest::of(&series, at(NOW), &[], 4);

@@ -82,7 +82,7 @@ async fn the_crontab_line_and_the_calendar_expression_are_the_instant() {
 }
 
 #[tokio::test]
-async fn a_seed_is_answered_alike_by_every_server_and_without_one() {
+async fn a_seed_has_the_same_answer_on_every_server_and_offline() {
     let (one, other) = (published().await, published().await);
     let ranking = one.get("/ranking.json").await.bytes().await.unwrap();
     let mut times = HashSet::new();

@@ -59,7 +59,7 @@ fn what_fails_every_day_is_not_carried() {
 }
 
 #[test]
-fn without_anything_told_nothing_is_carried() {
+fn without_reports_no_retries_are_expected() {
     for series in [Series::default(), {
         let mut series = Series::default();
         series.add(&Observation::plain(NOW - HOUR, Source::Ca, Kind::Issued, 9));

@@ -256,7 +256,7 @@ fn assert_warned(text: &str, warning: &str, warned: bool) {
 }
 
 #[test]
-fn what_is_found_is_told_as_json_too() {
+fn problems_are_printed_as_json_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
     std::fs::write(&file, "\nworkers = 4\n").unwrap();

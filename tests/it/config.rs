@@ -298,7 +298,7 @@ fn whole_days_may_overlap_where_one_has_23_hours() {
 }
 
 #[test]
-fn all_problems_are_told_in_the_order_of_the_file() {
+fn all_problems_are_reported_in_the_order_of_the_file() {
     let errors = errors(
         "retention = \"1h\"\n[[token]]\nname = \"a\"\n[[ca]]\nslot_minutes = 7\n\
          [[ca.capacity]]\nfrom = 2\nto = 1\nceiling = -1\n[[ca.band]]\nend = 3\nx = 1\n",

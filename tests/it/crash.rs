@@ -203,7 +203,7 @@ impl World {
             .await
             .expect("the database is as it was left");
         let (mut rows, mut counted) = (0, 0);
-        let mut tell = |change| match change {
+        let mut on_change = |change| match change {
             Change::Certificate(_) => rows += 1,
             Change::Observed { observation, .. } => {
                 assert_eq!(observation.source, Source::Registrations);
@@ -216,7 +216,7 @@ impl World {
             | Change::Removed(_) => panic!("nothing of the kind was done"),
         };
         store
-            .load(Load::Everything, Timestamp::MIN, &mut tell)
+            .load(Load::Everything, Timestamp::MIN, &mut on_change)
             .await
             .expect("the store tells everything");
         assert_eq!(rows, self.accepted.len());

@@ -323,7 +323,7 @@ fn a_chain_gives_its_first_certificate_alone() {
 }
 
 #[test]
-fn der_is_told_from_pem_by_content() {
+fn der_and_pem_are_recognised_by_content() {
     let either = CertificateFormat::DerOrPem;
     let der = Parts::default().der();
     assert_eq!(outline(&certificates(either, &der)), [(1, "ok")]);
@@ -373,7 +373,7 @@ fn media_types_name_formats_whatever_their_parameters() {
 }
 
 #[test]
-fn files_are_told_by_content_before_name() {
+fn files_are_recognised_by_content_before_name() {
     let of = |name: &str, head: &[u8]| CertificateFormat::of_file(name.as_ref(), head);
     let der = Parts::default().der();
     assert_eq!(of("a.pem", &der), Some(CertificateFormat::Der));

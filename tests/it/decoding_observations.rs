@@ -6,7 +6,7 @@ use offpeak::ingest::{Item, ObservationFormat};
 use crate::decoding::{observations, outline};
 
 #[test]
-fn observations_are_read_alike_from_ndjson_and_csv() {
+fn the_same_observations_are_read_from_ndjson_and_csv() {
     let ndjson = r#"{"at":"2026-11-20T01:00:00Z","kind":"failed","count":7,"ca":"example","seconds":300,"source":"observer","endpoint":"new-order","errorType":"urn:ietf:params:acme:error:dns","vantage":"frankfurt","latencyMs":12.5,"latencyP95Ms":90,"dimension":"secondary"}
 {"at":1795136400,"kind":"attempt","count":0}
 "#;

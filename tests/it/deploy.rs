@@ -209,19 +209,25 @@ async fn rows_restored_from_another_server_are_no_news() {
         .await
         .expect("the store opens");
     let mut result = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Certificate(certificate) = change {
             result.push(certificate.id.to_string());
         }
     };
 
     let loaded = store
-        .load(Load::Everything, Timestamp::MIN, &mut tell)
+        .load(Load::Everything, Timestamp::MIN, &mut on_change)
         .await
         .expect("a load");
-    let followed = store.changes(loaded, &mut tell).await.expect("changes");
+    let followed = store
+        .changes(loaded, &mut on_change)
+        .await
+        .expect("changes");
     let since = register(&Server::on(&url), &[1, 2, 3]).await;
-    store.changes(followed, &mut tell).await.expect("changes");
+    store
+        .changes(followed, &mut on_change)
+        .await
+        .expect("changes");
 
     assert_eq!(result, [restored, since]);
 }

@@ -288,7 +288,7 @@ fn a_spike_on_the_first_of_months_is_an_overlay() {
     };
     let overlays = |profile: &Profile| {
         let times = Times::new(at(NOW), DAY);
-        let document = rank(profile, &policy(), &times);
+        let document = rank(None, profile, &policy(), &times);
         let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
         document["overlays"].clone()
     };

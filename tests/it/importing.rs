@@ -138,7 +138,7 @@ fn what_is_no_ca_s_certificate_says_so_and_whose_is_wanted() {
 }
 
 #[tokio::test]
-async fn certificates_of_an_issuer_that_no_ca_claims_are_told_everywhere() {
+async fn certificates_of_an_unclaimed_issuer_are_reported_everywhere() {
     let folder = Folder::new();
     let (mine, forgotten) = (chain("Mine"), chain("Forgotten"));
     let block = stdout(&folder.run(&["ca", "-"], &mine.ca));

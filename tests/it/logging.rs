@@ -78,7 +78,7 @@ fn every_event_is_listed_with_its_level() {
 }
 
 #[test]
-fn events_are_found_and_those_without_a_name_told_by_their_line() {
+fn events_are_found_and_those_without_a_name_reported_by_line() {
     let text = "fn f() {\n    tracing::warn!(event = \"a\", %error);\n    \
                 info!(\n        event = \"b\",\n    );\n    // tracing::error!(x)\n    \
                 tracing::error!(%error, \"words\");\n    tracing::debug!(x);\n    \
@@ -141,7 +141,7 @@ async fn a_slow_statement_is_logged_under_a_name() {
         return;
     };
     let server = Server::on(&database.url());
-    let mut holder = crate::support::beside(&database.url()).await;
+    let mut holder = crate::support::open_connection(&database.url()).await;
     holder.execute("BEGIN").await.unwrap();
     let lock = "LOCK TABLE certificates IN ACCESS EXCLUSIVE MODE";
     holder.execute(lock).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_slow_statement_is_logged_under_a_name() {
                   AND query LIKE '%certificates%'";
     let deadline = Instant::now() + Duration::from_mins(1);
     // Within a transaction the activity stays as it was first seen.
-    let mut watcher = crate::support::beside(&database.url()).await;
+    let mut watcher = crate::support::open_connection(&database.url()).await;
     loop {
         let row = watcher.fetch_one(waited).await.unwrap();
         if row.get::<i64, _>(0) > 0 {

@@ -180,7 +180,7 @@ fn impossible_dates_reject_the_dates_and_leave_the_certid() {
 }
 
 #[test]
-fn basic_constraints_tell_a_ca() {
+fn basic_constraints_identify_a_ca() {
     let not_ca = extension(0x13, &tlv(0x30, &[]));
     let false_spelled_out = extension(0x13, &tlv(0x30, &tlv(0x01, &[0])));
     for (constraints, is_ca) in [

@@ -46,7 +46,7 @@ async fn busy() -> TestServer {
 }
 
 #[tokio::test]
-async fn the_overview_tells_cas_sources_and_the_last_hour_to_the_admin_alone() {
+async fn the_overview_shows_cas_sources_and_the_last_hour_to_the_admin_only() {
     let server = busy().await;
     server.engine.begin_source("front", "log", None);
     server.engine.source_failed("front", "no such file");
@@ -81,7 +81,7 @@ async fn the_overview_tells_cas_sources_and_the_last_hour_to_the_admin_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_replica_is_told_with_when_it_was_heard_of_and_how_far_its_feed_is() {
+async fn each_replica_is_listed_with_its_last_report_and_feed_position() {
     let Some(database) = fresh_postgres().await else {
         return;
     };

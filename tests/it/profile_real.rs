@@ -202,7 +202,7 @@ fn lets_encrypts_weekdays_at_one_time_are_the_documented_means() {
 
 /// The forecast one week ahead is better than the week before on each real series of three weeks and more.
 #[test]
-fn a_week_ahead_is_foretold_better_than_by_the_week_before() {
+fn a_week_ahead_is_forecast_better_than_by_the_week_before() {
     let Some(rows) = issuance() else { return };
     let mut series = Series::default();
     for (day, issued) in &rows {
@@ -220,7 +220,7 @@ fn a_week_ahead_is_foretold_better_than_by_the_week_before() {
 
 /// Of two weeks one can be foretold, from one: that is the week before, within a hundredth or so.
 #[test]
-fn a_load_balancer_s_second_week_is_foretold_from_its_first() {
+fn a_load_balancer_s_second_week_is_forecast_from_its_first() {
     let Some(rows) = balancer() else { return };
     let mut series = Series::default();
     for (time, value) in &rows {

@@ -19,6 +19,7 @@ fn files(days: i64) -> Vec<File> {
     let profile = Profile::learn(&hourly(days, one_oclock), at(NOW), HOUR, &[]);
     let policy = CaPolicy::named("example".parse().unwrap());
     plan(&documents(
+        &[],
         &[(&policy, &profile)],
         &Times::new(at(NOW), DAY),
     ))

@@ -147,7 +147,7 @@ fn publication(days: i64) -> Vec<File> {
     let profile = Profile::learn(&hourly(days, one_oclock), at(NOW), HOUR, &[]);
     let [one, other] = ["example", "other"].map(|name| CaPolicy::named(name.parse().unwrap()));
     let times = Times::new(at(NOW), DAY);
-    let mut all = documents(&[(&one, &profile), (&other, &profile)], &times);
+    let mut all = documents(&[], &[(&one, &profile), (&other, &profile)], &times);
     for path in ["index.html", "ca/example/index.html", "ca/other/index.html"] {
         let page = format!("<html>{path} after {days} days</html>");
         all.push((path.to_owned(), Arc::from(page.into_bytes())));

@@ -274,7 +274,7 @@ fn without_a_key_no_signature_stays(server: &Seaweed, folder: &Path, tree: &str)
 }
 
 #[test]
-fn who_says_not_by_whom_a_bucket_is_asked_is_told_what_is_missing() {
+fn a_bucket_without_credentials_is_refused_with_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let publish = |variables: &[(&str, &str)]| {
         let database = format!("sqlite:{}", folder.path().join("db").display());

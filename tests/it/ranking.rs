@@ -105,17 +105,18 @@ fn scenes() -> Vec<Vec<u8>> {
     ];
     let plain = policy("example");
     vec![
-        rank(&known, &plain, &times()),
-        rank(&half, &plain, &times()),
-        rank(&nothing, &plain, &times()),
-        rank(&fine, &plain, &times()),
-        rank(&known, &closing, &times()),
+        rank(None, &known, &plain, &times()),
+        rank(None, &half, &plain, &times()),
+        rank(None, &nothing, &plain, &times()),
+        rank(None, &fine, &plain, &times()),
+        rank(None, &known, &closing, &times()),
         rank_together(
+            None,
             &[(&plain, &known), (&closing, &nothing)],
             "production",
             &times(),
         ),
-        rank_together(&[], "production", &times()),
+        rank_together(None, &[], "production", &times()),
     ]
 }
 
@@ -193,6 +194,7 @@ print(json.dumps([i for i, d in enumerate(documents) if not validator.is_valid(d
 #[test]
 fn a_peak_at_one_has_the_last_rank() {
     let document = parsed(&rank(
+        None,
         &learn(&hourly(28, one_oclock)),
         &policy("example"),
         &times(),
@@ -223,7 +225,7 @@ fn a_peak_at_one_has_the_last_rank() {
 }
 
 #[test]
-fn closed_hours_are_not_drawn_and_are_told() {
+fn closed_hours_are_not_drawn_and_are_published() {
     let document = parsed(&scenes()[4]);
     for (hour, slot) in document["slots"].as_array().unwrap().iter().enumerate() {
         let is_closed = (3..5).contains(&hour);
@@ -257,6 +259,7 @@ fn several_cas_count_by_their_volume() {
     let nothing = learn(&Series::default());
     let (a, b, default) = (policy("a"), policy("b"), policy(CaName::DEFAULT));
     let document = parsed(&rank_together(
+        None,
         &[(&a, &large), (&b, &small)],
         "production",
         &times(),
@@ -269,14 +272,17 @@ fn several_cas_count_by_their_volume() {
         assert!((coefficient(hour) - together / all).abs() < 2e-3, "{hour}");
     }
     // The CA that takes what nobody claims does not make the only CA one of two.
-    let with_default = documents(&[(&a, &large), (&default, &nothing)], &times());
+    let with_default = documents(&[], &[(&a, &large), (&default, &nothing)], &times());
     assert_eq!(parsed(&with_default[0].1)["ca"], "a");
     // Staging is another world.
     let mut staging = policy("b");
     staging.environment = "staging".to_owned();
-    let apart = documents(&[(&a, &large), (&staging, &small)], &times());
+    let apart = documents(&[], &[(&a, &large), (&staging, &small)], &times());
     let first = parsed(&apart[0].1);
-    assert_eq!(first["slots"], parsed(&rank(&large, &a, &times()))["slots"]);
+    assert_eq!(
+        first["slots"],
+        parsed(&rank(None, &large, &a, &times()))["slots"]
+    );
     assert_eq!(
         (&first["ca"], &first["environment"]),
         (&Value::Null, &json!("production"))
@@ -288,7 +294,7 @@ fn a_million_draws_follow_the_weights() {
     let profile = learn(&hourly(28, |from| {
         500 + 70 * u64::try_from(hour_of(from)).unwrap()
     }));
-    let weights = millionths(&rank(&profile, &policy("example"), &times()));
+    let weights = millionths(&rank(None, &profile, &policy("example"), &times()));
     let mut random = StdRng::seed_from_u64(20_261_116);
     let mut drawn = vec![0_u32; weights.len()];
     for _ in 0..1_000_000 {
@@ -330,8 +336,8 @@ proptest! {
             .map(|hour| nightly(&format!("0 {hour} * * *"), 60))
             .into_iter()
             .collect();
-        let document = rank(&profile, &policy, &times());
-        prop_assert_eq!(&document, &rank(&profile.clone(), &policy, &times()));
+        let document = rank(None, &profile, &policy, &times());
+        prop_assert_eq!(&document, &rank(None, &profile.clone(), &policy, &times()));
         let weights = millionths(&document);
         prop_assert_eq!(weights.iter().sum::<u32>(), 1_000_000);
         for (hour, weight) in weights.iter().enumerate() {

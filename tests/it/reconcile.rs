@@ -33,7 +33,7 @@ fn reconcile(url: &str, arguments: &[&str], input: &str) -> (Value, Option<i32>)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_and_what_is_extra_is_told_on_either_side() {
+async fn missing_and_extra_certificates_are_reported() {
     for database in databases().await {
         let url = Database::url(&database);
         let folder = tempfile::tempdir().unwrap();

@@ -98,7 +98,7 @@ fn who_begins_to_register_waits_as_any_other_source() {
                 series.add_registration(issued, true, false);
             }
         }
-        series.hear_of_registry(at(NOW) - days * DAY);
+        series.note_registered(at(NOW) - days * DAY);
         per_hour(&series)
     };
     is(registered_since(6), 50.0);
@@ -106,7 +106,7 @@ fn who_begins_to_register_waits_as_any_other_source() {
 }
 
 #[test]
-fn failures_alone_tell_no_volume() {
+fn failures_alone_show_no_volume() {
     let mut series = Series::default();
     add(&mut series, |_, line| {
         line.source = Source::Ct;
@@ -164,7 +164,7 @@ fn what_a_sample_leaves_out_widens_the_intervals() {
 }
 
 #[test]
-fn where_the_best_is_silent_the_next_is_heard() {
+fn if_the_best_source_is_silent_the_next_counts() {
     let mut series = Series::default();
     add(&mut series, |from, line| {
         if hour_of(from) == 5 {

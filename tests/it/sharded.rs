@@ -12,7 +12,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{behind, beside};
+use crate::support::{behind, open_connection};
 
 /// `SSLRequest`, which comes in the place of a start-up message.
 const SSL_REQUEST: i32 = 80_877_103;
@@ -113,7 +113,7 @@ impl Sharded {
         offpeak::store::connect(url, offpeak::store::Migrations::Apply)
             .await
             .unwrap();
-        let mut connection = beside(url).await;
+        let mut connection = open_connection(url).await;
         sqlx::query("UPDATE feed SET distributed_by = 'double'")
             .execute(&mut connection)
             .await

@@ -20,7 +20,7 @@ fn ranking(series: &Series, slot_seconds: i64, objective: Option<f64>) -> Value 
         objective,
         ..CaPolicy::named("example".parse().unwrap())
     };
-    let bytes = rank(&profile, &policy, &Times::new(at(NOW), DAY));
+    let bytes = rank(None, &profile, &policy, &Times::new(at(NOW), DAY));
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -124,7 +124,7 @@ fn retries_of_the_next_day_are_told_apart() {
 }
 
 #[test]
-fn a_peak_that_moved_from_midnight_to_one_is_told_once() {
+fn a_peak_that_moved_from_midnight_to_one_is_reported_once() {
     let moved_at = at(NOW) - 35 * DAY;
     let series = hourly(70, |from| {
         let peak = usize::from(from >= moved_at);

@@ -13,7 +13,7 @@ use offpeak::store::{
     StoreError, connect,
 };
 
-use crate::support::beside;
+use crate::support::open_connection;
 
 mod batches;
 mod bulk;

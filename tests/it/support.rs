@@ -106,7 +106,7 @@ pub(crate) fn behind(url: &str) -> PgConnectOptions {
 }
 
 /// A connection to the PostgreSQL at this URL, and not to a pooler before it.
-pub(crate) async fn beside(url: &str) -> PgConnection {
+pub(crate) async fn open_connection(url: &str) -> PgConnection {
     PgConnection::connect_with(&behind(url)).await.unwrap()
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn fresh_postgres() -> Option<FreshPostgres> {
         COUNT.fetch_add(1, Ordering::Relaxed),
         rand::random::<u32>(),
     );
-    let mut connection = beside(&admin).await;
+    let mut connection = open_connection(&admin).await;
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
         .execute(&mut connection)
         .await

@@ -68,7 +68,7 @@ fn hook(url: &str, folder: &Path) -> WebhookConfig {
     }
 }
 
-async fn tell(server: &TestServer, failed: u64) {
+async fn post_counts(server: &TestServer, failed: u64) {
     let lines = (1..=30).flat_map(|ago| {
         let line = |kind, count| {
             json!({"at": NOW - ago * MINUTE, "kind": kind, "count": count, "ca": "example"})
@@ -126,7 +126,7 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
     config.webhooks = vec![hook(&url, folder.path())];
     let one = TestServer::on(&database.url(), config.clone()).await;
     // 40 of 60 fail: a breach, and no outage.
-    tell(&one, 40).await;
+    post_counts(&one, 40).await;
     let other = TestServer::on(&database.url(), config).await;
     let mut notifier = Notifier::default();
     one.engine.catch_up().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_breach_is_delivered_once_signed_and_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_processes_on_one_postgresql_one_tells_and_the_other_leaves_it() {
+async fn of_two_processes_on_one_postgresql_only_one_sends() {
     let Some(database) = fresh_postgres().await else {
         return;
     };

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_longer_than_what_is_kept_is_told_by_its_beginning() {
+    fn long_bodies_are_compared_by_their_beginning() {
         let mut reader = Reader::default();
         let head = b"HTTP/1.1 404 Not Found\r\ncontent-length: 100\r\n\r\n";
         assert_eq!(reader.push(head), Ok(None));

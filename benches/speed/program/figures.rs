@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_at_three_digits_or_more() {
+    fn numbers_have_at_least_three_digits() {
         let numbers = [0.125, 9.996, 12.34, 123.4, 1_234.5, 1_234_567.0];
         let written = numbers.map(written);
         assert_eq!(

@@ -23,7 +23,7 @@ pub(super) fn plan_of_many(setup: &Setup, figures: &mut Figures) -> anyhow::Resu
     let now = Timestamp::from_unix(i64::try_from(setup.began)?);
     let policy = CaPolicy::named("speed".parse::<CaName>()?);
     let profile = Profile::learn(&Series::default(), now, policy.slot_seconds, &[]);
-    let document = rank(&profile, &policy, &Times::new(now, DAY));
+    let document = rank(None, &profile, &policy, &Times::new(now, DAY));
     let demand = Demand::of_ranking(&Ranking::parse(&document)?);
     let limits = Catalogue::named("letsencrypt")?;
     // Of customers with a registered domain each, in the order in which they came.

@@ -168,7 +168,7 @@ fn table(found: &[OfLog], output: &mut Output) -> anyhow::Result<()> {
         if log.every > 1 && blocks_a_day < LEAST_BLOCKS_A_DAY {
             writeln!(
                 output,
-                "  {blocks_a_day:.1} blocks a day tell nothing of hours: read fewer logs (--log), or allow more (--budget)"
+                "  {blocks_a_day:.1} blocks a day are too few to tell hours apart: read fewer logs (--log), or allow more (--budget)"
             )?;
         }
         for issuer in &log.issuers {

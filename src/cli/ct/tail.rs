@@ -36,7 +36,7 @@ const MOST_FAILURES: u32 = 5;
 
 Columns, with tabs between: minute, issuer (key identifier), certificates, log. The signature of each tree
 is verified, that it begins with the one before, and of static logs that the entries are those of the tree;
-nothing is stored. A log that fails is told and asked again, the others go on. Exit code 3: with --blocks, a
+nothing is stored. A log that fails is reported and tried again; the others go on. Exit code 3: with --blocks, a
 log has failed five times in a row.")]
 pub(super) struct TailArgs {
     #[command(flatten)]

@@ -60,7 +60,7 @@ fn why(explanation: &Value) -> String {
             day_and_time(&from["tick"])
         ),
         Some("plain") => format!(
-            "It belongs to the control group, whose windows heed no forecast: its start was drawn \
+            "It belongs to the control group, whose windows ignore the forecast: its start was drawn \
              evenly between {} and {}; the draw came to {}.",
             day_and_time(&from["starts"]["from"]),
             day_and_time(&from["starts"]["to"]),
@@ -122,9 +122,9 @@ fn of_table(from: &Value, draw: &Value) -> String {
         Some("incident") => "Chances were such that what an incident moves fills the room that is \
                              left, up to the same level."
             .to_owned(),
-        Some("moved") => "It was moved here by a rebalance, from where too many or nobody could \
-                          come to where there was room."
-            .to_owned(),
+        Some("moved") => {
+            "A rebalance moved it here, from a slot that was too full or closed.".to_owned()
+        }
         Some("noRoom") => {
             "No slot had room below the level, so chances followed the CA's capacity.".to_owned()
         }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_from_a_table_is_told_in_words() {
+    fn a_draw_from_a_table_is_explained_in_words() {
         let slot = |weight, unsteered, promised| {
             json!({"weight": weight, "unsteered": unsteered, "promised": promised, "steady": 0.0,
                    "extra": 0.0, "capacity": 1.0})
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn other_draws_are_told_in_words_too() {
+    fn other_draws_are_explained_in_words_too() {
         let starts = json!({"from": "2027-01-20T00:00:00Z", "to": "2027-01-20T06:00:00Z"});
         let spoken = explained(&json!({ "rule": "plain", "starts": starts }));
         assert!(spoken.contains("the control group"), "{spoken}");

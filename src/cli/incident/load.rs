@@ -33,7 +33,7 @@ impl Load {
                 document["file"] = path.to_string_lossy().into();
                 files.push(document);
             } else {
-                printed(tell(path, &named, output))?;
+                printed(write_report(path, &named, output))?;
             }
             if named.report.rejected > 0 {
                 exit = Exit::DoneWithRejections;
@@ -64,7 +64,7 @@ impl Load {
     }
 }
 
-fn tell(path: &Path, named: &ingest::NamedReport, output: &mut Output) -> io::Result<()> {
+fn write_report(path: &Path, named: &ingest::NamedReport, output: &mut Output) -> io::Result<()> {
     let (name, report) = (name_of(path), &named.report);
     writeln!(
         output,

@@ -60,7 +60,7 @@ enum What {
   offpeak incident load 1 serials.txt --issuer aYhba4dGQEHhs3uEe6CuLN4ByNQ
   cut -f1 affected.tsv | offpeak incident load 1 -
 
-Reads, told by its beginning:
+Formats, recognised by the beginning of the input:
   a line each   a CertID, or with --issuer a serial in hexadecimal
   NDJSON        certId, or serial and issuer (a key identifier as in a CertID)
   CSV           cert_id, or serial and issuer")]

@@ -78,8 +78,8 @@ pub(super) fn plan(foreseen: &Foreseen, intent: Intent) -> String {
     let mut text = format!("{to_move} windows {moves}, {stays} stay\n");
     let _ = writeln!(
         text,
-        "{too_late} clients cannot hear of it before their window closes; {silent} have not asked of late, \
-         or never"
+        "{too_late} clients cannot learn of it before their window closes; {silent} have not polled \
+         recently, or never"
     );
     let moving: Vec<&HourLoad> = hours.iter().filter(|hour| hour.moved > 0.0).collect();
     if moving.is_empty() {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(lines.len(), 5, "{printed_plan}");
         assert_eq!(lines[0], "60 windows would move, 5 stay");
         assert!(
-            lines[1].starts_with("3 clients cannot hear of it"),
+            lines[1].starts_with("3 clients cannot learn of it"),
             "{printed_plan}"
         );
         assert!(

@@ -1,4 +1,4 @@
-//! The columns of an export and their meaning, for the kinds `csv` and `sql`.
+//! The columns of an export, for the kinds `csv` and `sql`.
 
 use super::super::error::Problems;
 use super::super::section::Section;
@@ -6,10 +6,10 @@ use super::super::value;
 use crate::domain::demand::observation::{Kind, Source};
 use crate::domain::time::{HOUR, MINUTE};
 
-/// The longest name of a column; PostgreSQL's have 63 octets.
+/// The longest name of a column in bytes; PostgreSQL allows 63.
 const MOST_NAME_OCTETS: usize = 200;
 
-/// What a column may hold, by its name in observations.
+/// The fields that a column may contain, by their names in observations.
 const FIELDS: [&str; 6] = [
     "at",
     "count",
@@ -19,22 +19,22 @@ const FIELDS: [&str; 6] = [
     "latency_ms",
 ];
 
-/// How rows of an export become counts.
+/// How rows of an export become observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnsConfig {
-    /// Pairs of an observation's field and the column that holds it; `at` is among them. Without `count`
+    /// Pairs of an observation's field and the column with it; one of them is `at`. Without `count`,
     /// each row is one event.
     pub columns: Vec<(&'static str, String)>,
-    /// What rows count, where no column says it.
+    /// The kind of the counts, if no column has it.
     pub counts: Kind,
-    /// As whose counts they are believed.
+    /// The source as which the counts are trusted.
     pub believed_as: Source,
-    /// Seconds that a row stands for, from its `at` on: a minute where each is one event.
+    /// The seconds that a row covers, from its `at` on; a minute if each row is one event.
     pub row_seconds: i64,
 }
 
 impl ColumnsConfig {
-    /// Whether a column holds this field.
+    /// Whether a column has this field.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.columns.iter().any(|(of, _)| *of == field)

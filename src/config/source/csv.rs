@@ -1,4 +1,4 @@
-//! `kind = "csv"`: a file to which load is exported.
+//! `kind = "csv"`: a CSV file of exported load.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use super::super::section::Section;
 use super::super::value;
 use super::columns::{self, ColumnsConfig};
 
-/// A CSV file with a header, and what its columns hold.
+/// A CSV file with a header, and its columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CsvConfig {
     /// The file.
     pub path: PathBuf,
-    /// What its rows are.
+    /// Its columns.
     pub columns: ColumnsConfig,
 }
 

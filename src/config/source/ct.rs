@@ -7,31 +7,31 @@ use super::super::section::Section;
 use super::super::value;
 use crate::domain::time::DAY;
 
-/// How far back a new source begins where nothing else is said: as many weeks as the profile needs to
-/// know the day of the week apart from chance.
+/// How far back a new source begins by default: as many weeks as the profile needs to distinguish days
+/// of the week from chance.
 const USUAL_BACKFILL_SECONDS: i64 = 14 * DAY;
 
-/// The longest way back: what is older than the usual retention is not kept anyway.
+/// The furthest beginning; older data than the default retention would not be kept.
 const MOST_BACKFILL_SECONDS: i64 = 400 * DAY;
 
-/// The longest text that names a log or whom to write to.
+/// The longest name of a log, or contact, in bytes.
 const MOST_TEXT_OCTETS: usize = 200;
 
-/// Logs to be read, and how politely.
+/// The logs to read, and the limits of reading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CtConfig {
     /// A list of logs in Google's format, version 3: a file, or an http(s) URL.
     pub log_list: String,
-    /// Only logs whose description contains one of these texts, whatever the case; none: all that are
-    /// usable.
+    /// Only logs whose description contains one of these texts, in upper or lower case. If there are
+    /// none, all usable logs.
     pub logs: Vec<String>,
-    /// Whom the operators may write to: part of each request's User-Agent.
+    /// A contact for the operators of the logs: a part of each request's User-Agent.
     pub contact: String,
-    /// Octets a day at most, all logs together; `None`: every entry is read.
+    /// The most bytes a day, for all logs together; `None`: every entry is read.
     pub budget_octets_per_day: Option<u64>,
     /// How far back a new source begins.
     pub backfill_seconds: i64,
-    /// Whether certificates that are read are registered as well.
+    /// Whether the certificates are registered, too.
     pub register: bool,
 }
 
@@ -65,12 +65,12 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
     })
 }
 
-/// An address or a URL, as it stands in a User-Agent.
+/// An address or a URL, as in a User-Agent.
 pub(super) fn contact(v: &DeValue<'_>) -> Result<String, String> {
     reachable(value::text(v)?)
 }
 
-/// A contact, as a command line has it: an address or a URL.
+/// A contact on a command line: an address or a URL.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -97,7 +97,7 @@ fn line(text: &str) -> Result<String, String> {
     }
 }
 
-/// Octets a day of a text such as `200MB/d`.
+/// The bytes a day of a text such as `200MB/d`.
 ///
 /// # Errors
 /// What is wrong with it.

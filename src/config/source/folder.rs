@@ -1,4 +1,4 @@
-//! `kind = "folder"`: a folder into which somebody puts certificates.
+//! `kind = "folder"`: a folder into which another program puts certificates.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::super::value;
 /// A folder of certificates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FolderConfig {
-    /// Where; folders in it count as well.
+    /// The folder; its subfolders are read, too.
     pub path: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! `kind = "log"`: a log file that grows, and its rotated ones.
+//! `kind = "log"`: a growing log file and its rotated files.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,24 @@ use super::super::section::Section;
 use super::super::value;
 use crate::domain::accesslog::{Format, Pattern};
 
-/// The longest pattern: a line of a page.
+/// The longest pattern in bytes.
 const MOST_PATTERN_OCTETS: usize = 1_000;
 
-/// A log file, and what its lines are.
+/// A log file, and its format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
-    /// The file that is written now. Rotated ones stand beside it, and their names begin with its own.
+    /// The file that is written now. Rotated files are in the same folder, and their names begin with
+    /// its name.
     pub path: PathBuf,
-    /// What a line is.
+    /// The format of its lines.
     pub format: Format,
-    /// Whose counts these are; `None`: the source's own, by its name.
+    /// The vantage of its counts; `None`: the name of the source.
     pub vantage: Option<String>,
-    /// Whether clients are told apart by their user agents.
+    /// Whether clients are counted separately, by their user agents.
     pub by_client: bool,
 }
 
-/// The formats, as the file names them.
+/// The formats, by their names in the file.
 const FORMATS: [&str; 9] = [
     "nginx-combined",
     "apache-combined",

@@ -1,4 +1,4 @@
-//! `[[source]]`: where load is seen.
+//! `[[source]]`: a source of load.
 
 use std::collections::HashMap;
 
@@ -32,37 +32,38 @@ pub use prometheus::PrometheusConfig;
 pub use ranking::RankingConfig;
 pub use sql::SqlConfig;
 
-/// A source of load, and whose load it is.
+/// A source of load, and its CA.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
-    /// What it is called in logs and metrics; its cursor in the store goes by it.
+    /// Its name in logs and metrics, under which its position is stored.
     pub name: String,
-    /// Whose load it is. `None`, of the kinds `ct` and `folder` alone: that of every CA with issuers.
+    /// The CA whose load it reports. `None`, only for the kinds `ct` and `folder`: every CA with
+    /// issuers.
     pub ca: Option<CaName>,
-    /// Where it looks.
+    /// What it reads.
     pub kind: SourceKind,
 }
 
-/// Where a source looks.
+/// What a source reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
-    /// In a file of counts or events.
+    /// A file of counts or events.
     Csv(CsvConfig),
-    /// In logs of Certificate Transparency.
+    /// Logs of Certificate Transparency.
     Ct(CtConfig),
-    /// In a folder of certificates.
+    /// A folder of certificates.
     Folder(FolderConfig),
-    /// In a log file that grows.
+    /// A growing log file.
     Log(LogConfig),
-    /// At another offpeak.
+    /// Another offpeak server.
     Peer(PeerConfig),
-    /// At a CA, from outside.
+    /// A CA, from outside.
     Probe(ProbeConfig),
-    /// In a counter that a Prometheus keeps.
+    /// A counter in a Prometheus server.
     Prometheus(PrometheusConfig),
-    /// In what another has published.
+    /// A ranking that another server has published.
     Ranking(RankingConfig),
-    /// In another database.
+    /// Another database.
     Sql(SqlConfig),
 }
 
@@ -84,7 +85,7 @@ impl SourceKind {
     }
 }
 
-/// The kinds, as the file names them.
+/// The kinds, by their names in the file.
 const KINDS: [&str; 9] = [
     "csv",
     "ct",
@@ -97,10 +98,10 @@ const KINDS: [&str; 9] = [
     "sql",
 ];
 
-/// Which names the sources read so far have taken, and where.
+/// The names of the sources read so far, and where each was read.
 type Seen = HashMap<String, String>;
 
-/// All of them that are right; what is wrong is a problem then.
+/// All valid sources; problems of the others are added.
 pub(super) fn all(
     root: &mut Section<'_>,
     cas: &[CaPolicy],
@@ -109,7 +110,7 @@ pub(super) fn all(
     let mut seen = Seen::new();
     let mut found = Vec::new();
     for mut section in root.sections("source", problems) {
-        // Without its kind it is not known which keys it has.
+        // Without its kind, the keys that it may have are not known.
         if let Some(kind) = section.require("kind", problems, kind) {
             found.extend(read(kind, &mut section, &mut seen, cas, problems));
             section.finish(problems);
@@ -135,7 +136,7 @@ fn read(
     });
     let has_ca = section.has("ca");
     let ca = section.read("ca", problems, |v| named::ca(v, cas));
-    // Certificates say by their issuers whose they are.
+    // Certificates belong to CAs by their issuers.
     let needs_ca = !matches!(kind, "ct" | "folder");
     if needs_ca && !has_ca {
         section.fault("ca", problems, "is missing");
@@ -225,7 +226,7 @@ mod tests {
                 "{want}: {found:#?}"
             );
         }
-        // Keys that are right are not called unknown for what is wrong beside them.
+        // Valid keys are not reported as unknown because of an error in another key.
         let unknown = |line: &String| line.contains("no such key");
         assert!(!found.iter().any(unknown), "{found:#?}");
     }

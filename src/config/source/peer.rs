@@ -1,4 +1,4 @@
-//! `kind = "peer"`: another offpeak, whose counts are taken.
+//! `kind = "peer"`: another offpeak server, whose counts are read.
 
 use std::path::PathBuf;
 
@@ -9,19 +9,19 @@ use crate::domain::demand::permission::{Permission, Voice};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::DAY;
 
-/// How far back a new source begins: two weeks, as of any other.
+/// How far back a new source begins by default: two weeks, as for other kinds.
 const USUAL_BACKFILL_SECONDS: i64 = 14 * DAY;
 
-/// Another offpeak, and what it is believed.
+/// Another offpeak server, and which of its counts are trusted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerConfig {
-    /// Its admin listener, without a slash at the end.
+    /// The URL of its admin listener, without a trailing slash.
     pub url: String,
-    /// The file that holds the token which it knows.
+    /// The file with a token for it.
     pub token_file: PathBuf,
-    /// Of its sources, those whose counts are taken.
+    /// Those of its sources whose counts are used.
     pub believed: Permission,
-    /// What the CA is called there; `None`: as here.
+    /// The CA's name there; `None`: the same as here.
     pub their_ca: Option<CaName>,
     /// How far back a new source begins.
     pub backfill_seconds: i64,

@@ -1,4 +1,4 @@
-//! `kind = "probe"`: asking a CA from outside, as its clients do.
+//! `kind = "probe"`: requests to a CA from outside, as from its clients.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,55 +9,55 @@ use super::super::section::Section;
 use super::super::value;
 use crate::domain::time::{DAY, HOUR, MINUTE};
 
-/// The shortest time between two rounds: two requests each are 24 a minute at the most.
+/// The shortest time between two rounds, in seconds: with two requests each, at most 24 a minute.
 const LEAST_EVERY_SECONDS: i64 = 5;
 
-/// How often a CA is asked where nothing else is said: twice in a minute, as an outage is told by the
-/// minute.
+/// The default time between two rounds: twice a minute, because outages are detected by the minute.
 const USUAL_EVERY_SECONDS: i64 = MINUTE / 2;
 
-/// The shortest time between two orders: 144 a day.
+/// The shortest time between two orders, in seconds: 144 a day.
 const LEAST_ORDER_SECONDS: i64 = 10 * MINUTE;
 
-/// How often an order is made where nothing else is said: four a day. Let's Encrypt gives the same names five
-/// certificates in a week: there `every` is `2d`, or `finalize` false.
+/// The default time between two orders: four a day. Let's Encrypt issues at most five certificates a
+/// week for the same names, so there `every` should be `2d`, or `finalize` false.
 const USUAL_ORDER_SECONDS: i64 = 6 * HOUR;
 
-/// The most vantages that a quorum may ask for.
+/// The largest quorum of vantages.
 const MOST_QUORUM: i64 = 100;
 
-/// A CA that is asked, and what is made of it.
+/// A CA to probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeConfig {
     /// The URL of its directory.
     pub url: String,
-    /// From where it is asked, in observations.
+    /// The vantage of its observations.
     pub vantage: Option<String>,
     /// Seconds between two rounds of requests.
     pub every_seconds: i64,
-    /// Whom its operator may write to: part of each request's User-Agent.
+    /// A contact for the CA's operator: a part of each request's User-Agent.
     pub contact: String,
-    /// How many vantages have to see an outage, of all that tell observations, for an incident to be
-    /// opened; `None`: none is.
+    /// How many of the vantages that submit observations must see an outage for an incident to be
+    /// opened; `None`: none is opened.
     pub outage_quorum: Option<usize>,
-    /// The root certificates that it is trusted by, in PEM, in the place of the system's.
+    /// Root certificates in PEM for the CA's certificate, instead of the system's.
     pub roots: Option<PathBuf>,
-    /// Whole orders, where they are wanted.
+    /// Complete orders, if wanted.
     pub order: Option<OrderConfig>,
 }
 
-/// An order that is made from time to time, to see how it goes.
+/// An order that is made regularly as a test.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderConfig {
-    /// For what: a domain, or an IP address.
+    /// Its identifier: a domain, or an IP address.
     pub domain: String,
-    /// Where its http-01 challenge is answered: port 80 of the domain leads here.
+    /// The address that answers its http-01 challenge; port 80 of the domain must lead here.
     pub http01: SocketAddr,
-    /// The file of the account, made with the first order; `None`: an account for each order.
+    /// The file of the account, created with the first order; `None`: a new account for each order.
     pub account_file: Option<PathBuf>,
     /// Seconds between two orders.
     pub every_seconds: i64,
-    /// Whether the order is finalized and its certificate fetched; else it ends with its authorisation.
+    /// Whether the order is finalized and its certificate downloaded; else it ends with the
+    /// authorisation.
     pub finalize: bool,
 }
 
@@ -79,8 +79,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Op
         }
     });
     if outage_quorum.is_some() && every.is_some_and(|seconds| seconds > MINUTE) {
-        let reason =
-            "is longer than a minute: with outage_quorum an outage is told by two minutes in a row";
+        let reason = "is longer than a minute: with outage_quorum an outage is detected after two minutes in a row";
         section.fault("every", problems, reason);
     }
     let roots = section.read("roots", problems, value::path);

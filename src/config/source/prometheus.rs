@@ -1,4 +1,4 @@
-//! `kind = "prometheus"`: a counter that a Prometheus keeps.
+//! `kind = "prometheus"`: a counter in a Prometheus server.
 
 use super::super::error::Problems;
 use super::super::section::Section;
@@ -6,20 +6,20 @@ use super::super::value::{self, base_url};
 use crate::domain::demand::observation::Kind;
 use crate::domain::time::DAY;
 
-/// How far back a new source begins: a Prometheus keeps samples for 15 days where nothing else is said.
+/// How far back a new source begins: by default, Prometheus keeps samples for 15 days.
 const USUAL_BACKFILL_SECONDS: i64 = 14 * DAY;
 
-/// The longest query: a page.
+/// The longest query in bytes.
 const MOST_QUERY_OCTETS: usize = 4_000;
 
-/// A counter, and where it is asked for.
+/// A counter, and its server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrometheusConfig {
-    /// The server, without a path behind it that begins with `/api`.
+    /// The URL of the server, without the path that begins with `/api`.
     pub url: String,
-    /// What it is asked: counters, each that comes back is one; their increases are added.
+    /// The query. Each series in the result is a counter; their increases are added.
     pub query: String,
-    /// What they count.
+    /// The kind of its counts.
     pub counts: Kind,
     /// How far back a new source begins.
     pub backfill_seconds: i64,

@@ -1,16 +1,16 @@
-//! `kind = "ranking"`: another server's `ranking.json`, until there is load of your own.
+//! `kind = "ranking"`: another server's `ranking.json`, used until there is load of your own.
 
 use super::super::error::Problems;
 use super::super::section::Section;
 use super::super::value::{self, base_url};
 
-/// The longest URL or path: a page's line several times over.
+/// The longest URL or path in bytes.
 const MOST_OCTETS: usize = 2_000;
 
-/// A ranking that is taken as a start.
+/// A ranking that is used as a start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankingConfig {
-    /// Where it is: a URL, or `file://` and the path of a file.
+    /// A URL, or `file://` and the path of a file.
     pub url: String,
 }
 

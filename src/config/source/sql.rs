@@ -1,4 +1,4 @@
-//! `kind = "sql"`: a query that another database answers.
+//! `kind = "sql"`: a query to another database.
 
 use super::super::error::Problems;
 use super::super::section::Section;
@@ -9,18 +9,17 @@ use crate::domain::time::DAY;
 /// How far back a new source begins.
 const USUAL_BACKFILL_SECONDS: i64 = 14 * DAY;
 
-/// The longest query: a page.
+/// The longest query in bytes.
 const MOST_QUERY_OCTETS: usize = 4_000;
 
-/// A query, and what its columns hold.
+/// A query, and the columns of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SqlConfig {
-    /// Where: `sqlite:PATH` or `postgres://…`.
+    /// The database: `sqlite:PATH` or `postgres://…`.
     pub database: String,
-    /// What is asked, with two parameters: the first instant and the first one after it, in Unix
-    /// seconds.
+    /// The query, with two parameters in Unix seconds: the first instant, and the end of the span.
     pub query: String,
-    /// What its rows are.
+    /// The columns of its result.
     pub columns: ColumnsConfig,
     /// How far back a new source begins.
     pub backfill_seconds: i64,

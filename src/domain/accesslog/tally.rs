@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_certificates_and_failures_are_told_apart() {
+    fn orders_certificates_and_failures_are_counted_separately() {
         let mut tally = Tally::default();
         for (second, step, succeeded) in [
             (0, Step::NewOrder, true),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_told_apart_where_that_is_wanted_and_add_nothing_to_the_load() {
+    fn clients_are_counted_separately_if_requested_without_changing_the_load() {
         let mut tallies = [Tally::default(), Tally::by_client()];
         for tally in &mut tallies {
             for number in 0..5 {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_quiet_is_told_by_five_minutes_of_what_can_be_told() {
+    fn silence_is_reported_as_zeros_by_five_minutes() {
         let alive = Span {
             from: Timestamp::from_unix(1_795_867_200 + 60),
             to: Timestamp::from_unix(1_795_867_200 + 900),

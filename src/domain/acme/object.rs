@@ -180,7 +180,7 @@ mod tests {
 
     /// Those of RFC 8555 section 7.1, shortened.
     #[test]
-    fn objects_are_told_by_their_structure() {
+    fn objects_are_recognised_by_their_structure() {
         assert!(is(
             r#"{"status":"valid","contact":["mailto:a@example.org"],"orders":"https://ca/o"}"#,
             |object| *object == Object::Account
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_tells_its_urls() {
+    fn the_urls_of_an_order_are_read() {
         let json = r#"{"status":"valid","expires":"2026-01-20T14:09:07.99Z","identifiers":[],
             "authorizations":["https://ca/a/1"],"finalize":"https://ca/f",
             "certificate":"https://ca/c","replaces":"a.b"}"#;
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_tells_its_endpoints() {
+    fn the_endpoints_of_a_directory_are_read() {
         let json = r#"{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o?x",
             "meta":{"website":"https://elsewhere/"},"odd":"x"}"#;
         let Object::Directory(directory) = Object::of(json.as_bytes()) else {

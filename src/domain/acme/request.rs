@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_tells_what_is_asked_for() {
+    fn the_request_in_a_payload_is_read() {
         for (payload, want) in [
             ("", Intent::Get),
             ("{}", Intent::Other),

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_in_time_are_told_seconds_far_apart() {
+    fn requests_that_arrive_together_get_distant_seconds() {
         let mut promises = Promises::default();
         promises.advance(NOW);
         let assigned: Vec<i64> = (0..20).map(|n| book(&mut promises, n, 5)).collect();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_told_a_second_is_known_at_it() {
+    fn a_client_that_comes_at_its_promised_second_is_recognised() {
         let mut promises = Promises::default();
         promises.advance(NOW);
         let second = book(&mut promises, 1, 5);

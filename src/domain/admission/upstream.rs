@@ -79,7 +79,7 @@ pub struct Shown {
     needed: Moment,
     in_flight: u32,
     /// When the upstream last answered, or was last idle.
-    heard: Moment,
+    last_answer: Moment,
     interval: Interval,
 }
 
@@ -100,7 +100,7 @@ impl Shown {
     /// A new order is forwarded.
     pub fn sent(&mut self, now: Moment) {
         if self.in_flight == 0 {
-            self.heard = now;
+            self.last_answer = now;
         }
         self.in_flight += 1;
     }
@@ -113,7 +113,7 @@ impl Shown {
     /// The upstream answered an order that was forwarded this many nanoseconds ago.
     pub fn answered(&mut self, now: Moment, latency_nanos: i64, outcome: Outcome) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.heard = now;
+        self.last_answer = now;
         if now + -latency_nanos < self.decreased {
             return;
         }
@@ -144,9 +144,9 @@ impl Shown {
                 self.decide(now, seconds(long));
             }
         }
-        let silent = now - self.heard >= LONGEST_SECONDS * SECOND;
+        let silent = now - self.last_answer >= LONGEST_SECONDS * SECOND;
         if silent && self.in_flight >= FEWEST_FAILED {
-            self.heard = now;
+            self.last_answer = now;
             self.decrease(now, 0.0);
         }
         self.per_second

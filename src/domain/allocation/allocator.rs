@@ -81,7 +81,7 @@ impl Follows {
 impl Allocator {
     /// Drops all tables and measurements if the policy has changed. Each draw checks this, because a
     /// draw that began under the old policy may finish after the change.
-    fn heed(&mut self, policy: &CaPolicy) {
+    fn adopt_policy(&mut self, policy: &CaPolicy) {
         if self.policy.as_ref() != Some(policy) {
             self.clear_tables();
             self.follows = None;
@@ -196,7 +196,7 @@ impl Allocator {
         validity: Validity,
         issued_at: Timestamp,
     ) -> Result<DrawPlan<'_>, BandError> {
-        self.heed(draw.policy);
+        self.adopt_policy(draw.policy);
         let place = place(draw.policy, validity, issued_at, draw.now)?;
         let shares = self.follows(draw);
         let follows = shares.of(place.arrival());

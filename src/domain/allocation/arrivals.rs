@@ -137,15 +137,15 @@ impl ArrivalModel {
 
     /// Moves parts of `assigned` to other slots, as long as a move lowers Σ c · (load / c)⁴ noticeably.
     /// c is the slot's share of the normal capacity. The load is the expected load plus what arrives
-    /// from `assigned` and `besides`. If all clients arrive in their windows, water-filling has this
+    /// from `assigned` and `others`. If all clients arrive in their windows, water-filling has this
     /// result already.
     pub(super) fn lowered(
         &self,
         mut assigned: Vec<f64>,
-        besides: &[f64],
+        others: &[f64],
         capacity: &[SlotCapacity],
     ) -> Vec<f64> {
-        let mut load = self.with(&sum(&assigned, besides));
+        let mut load = self.with(&sum(&assigned, others));
         let unit = load.iter().sum::<f64>() / real_len(load.len().max(1));
         if unit <= 0.0 {
             return assigned;

@@ -16,12 +16,12 @@ use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
 use crate::client::following::SILENT_AFTER_SECONDS;
 use crate::demand::announced::announced_and_retries;
-use crate::ledger::{ScheduleMix, View};
+use crate::ledger::ScheduleMix;
 use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::capacity::SlotCapacity;
 use crate::time::{DAY, Span};
 
-/// A table is made anew after this many seconds.
+/// The longest time for which a table is used, in seconds.
 pub const TABLE_LIFE_SECONDS: i64 = 60;
 
 /// A fresh table places at most this share of a slot's level, or of the last slot's arrivals if those
@@ -79,7 +79,7 @@ pub(super) fn make(
         forecast,
     );
     while arrival == Arrival::Fresh
-        && arrivals.tell_bursts
+        && arrivals.detects_bursts
         && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
     {
         // Half as long again, towards earlier days.
@@ -100,7 +100,8 @@ pub(super) fn make(
 
 /// The band on a registry's first day, until polls have shown who follows: only the part of the usual
 /// band that lies in the last day before the clients' own rule.
-/// | Certificates issued the day before still come by that rule. A window more than a day before the
+///
+/// Certificates issued the day before still come by that rule. A window more than a day before the
 /// own rule would move clients that wake once a day to the same tick as those.
 fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> SlotRange {
     let Forecast { policy, now, .. } = *forecast;
@@ -349,12 +350,7 @@ impl Draft {
 
 /// U: the unsteered load of each slot of a range.
 fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
-    let view = View {
-        now: forecast.now,
-        prior: forecast.policy.follow_prior,
-        profile: forecast.profile,
-        life_seconds: forecast.life_seconds,
-    };
+    let view = forecast.view();
     spans(range)
         .map(|span| {
             forecast.ledger.unsteered(span, &view)
@@ -364,15 +360,15 @@ fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
 }
 
 /// The amounts for the slots, adjusted by where their load really arrives, and by the amounts that the
-/// slots get `besides`.
+/// slots get `others`.
 fn adjusted(
     arrival_model: Option<&ArrivalModel>,
     assigned: Vec<f64>,
-    besides: &[f64],
+    others: &[f64],
     capacity: &[SlotCapacity],
 ) -> Vec<f64> {
     match arrival_model {
-        Some(arrival_model) => arrival_model.lowered(assigned, besides, capacity),
+        Some(arrival_model) => arrival_model.lowered(assigned, others, capacity),
         None => assigned,
     }
 }

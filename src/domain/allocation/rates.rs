@@ -2,7 +2,7 @@
 
 use crate::certificate::own_rule_seconds;
 use crate::demand::profile::Profile;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, View};
 use crate::math::number::real;
 use crate::policy::ca::CaPolicy;
 use crate::time::timeline::GRAIN_SECONDS;
@@ -23,6 +23,19 @@ pub struct Forecast<'a> {
     pub life_seconds: i64,
 }
 
+impl<'a> Forecast<'a> {
+    /// The view of the ledger that this forecast takes.
+    #[must_use]
+    pub const fn view(&self) -> View<'a> {
+        View {
+            now: self.now,
+            prior: self.policy.follow_prior,
+            profile: self.profile,
+            life_seconds: self.life_seconds,
+        }
+    }
+}
+
 /// The rates of arrival, in certificates a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrivals {
@@ -35,7 +48,7 @@ pub(super) struct Arrivals {
     /// a: the arrivals that follow their windows, during the length of the last slot.
     pub(super) recent: f64,
     /// Whether bursts can be told from usual load: a week or a day's hours are known.
-    pub(super) tell_bursts: bool,
+    pub(super) detects_bursts: bool,
     /// Slots in a day: the length of a band that has not widened.
     pub(super) day: f64,
 }
@@ -81,7 +94,7 @@ impl Arrivals {
             mean,
             steered: follow * mean,
             recent: follow * per_slot(slot_seconds),
-            tell_bursts: now - begins >= WEEK || profile.knows_anything(),
+            detects_bursts: now - begins >= WEEK || profile.knows_anything(),
             day: real(DAY) / real(slot_seconds),
         }
     }

@@ -126,19 +126,22 @@ impl Table {
     }
 
     /// The ticks at which a cron client can be made to renew, with the probability of each.
-    /// | If the client has few ticks a day, the probabilities level these ticks, counting the unsteered
+    ///
+    /// If the client has few ticks a day, the probabilities level these ticks, counting the unsteered
     /// load and the `load_at_same_tick`: the clients per day that wake at these ticks and renew. Other
     /// windows are placed around them. The ticks are those of the day up to `last` ([`last_tick`]), and
     /// of more days if the band has widened. If the client has many ticks, each has the probability of
     /// its slot.
-    /// | Empty if there is no tick whose window would begin in the band or after it, outside closed
+    ///
+    /// Empty if there is no tick whose window would begin in the band or after it, outside closed
     /// spans.
-    /// | [`last_tick`]: super::window::last_tick
+    ///
+    /// [`last_tick`]: super::window::last_tick
     #[must_use]
     pub fn ticks(
         &self,
         schedule: Schedule,
-        alike: f64,
+        load_at_same_tick: f64,
         last: Option<Timestamp>,
     ) -> Vec<(Timestamp, f64)> {
         let few = schedule.choices_are_few();
@@ -165,7 +168,7 @@ impl Table {
             // Until the load of such a day is known, the promised load stands for it.
             let promised = ticks.iter().map(|(_, row)| row.promised).sum::<f64>();
             let days = real(band.seconds()) / real(DAY);
-            let amount = (alike * days.max(1.0)).max(promised).max(1.0);
+            let amount = (load_at_same_tick * days.max(1.0)).max(promised).max(1.0);
             shares = levelled(ticks.iter().map(|(_, row)| *row), amount);
         }
         let total: f64 = shares.iter().sum();
@@ -218,11 +221,11 @@ impl Table {
     pub fn tick_for(
         &self,
         schedule: Schedule,
-        alike: f64,
+        load_at_same_tick: f64,
         last: Option<Timestamp>,
         hash: u128,
     ) -> Option<Timestamp> {
-        let ticks = self.ticks(schedule, alike, last);
+        let ticks = self.ticks(schedule, load_at_same_tick, last);
         let weights = ticks
             .iter()
             .map(|(_, share)| u128::try_from(whole((share * PARTS).round())).unwrap_or(0));

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_certid_is_told_by_its_fault() {
+    fn an_invalid_certid_is_refused_with_the_reason() {
         let long = |octets: usize| URL_SAFE_NO_PAD.encode(vec![1; octets]);
         let octets = |half, octets| CertIdError::Length { half, octets };
         for (text, error) in [

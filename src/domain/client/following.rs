@@ -148,10 +148,10 @@ impl Measured {
             Fate::NotYet => return,
         };
         // A late report has decayed as much as if it had been counted in time.
-        let told_late = certificates * fading(at, self.at);
+        let counted = certificates * fading(at, self.at);
         let fades = fading(self.at, at);
-        self.kept = self.kept * fades + kept * told_late;
-        self.judged = self.judged * fades + told_late;
+        self.kept = self.kept * fades + kept * counted;
+        self.judged = self.judged * fades + counted;
         self.at = self.at.max(at);
     }
 

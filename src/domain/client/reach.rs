@@ -31,7 +31,8 @@ pub enum Reach {
 }
 
 /// How many clients do not learn of a change in time.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Unreached {
     /// Number of [`Reach::TooLate`] clients.
     pub too_late: u64,
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_hears_when_it_was_told_to_ask() {
+    fn a_client_learns_of_a_move_at_its_next_requested_poll() {
         let far = span(20 * DAY, 20 * DAY + HOUR);
         let soon = span(2 * HOUR, 3 * HOUR);
         let past = span(-HOUR, -HOUR / 2);

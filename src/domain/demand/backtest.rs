@@ -1,6 +1,7 @@
 //! The accuracy that the forecast would have had: each of the last weeks is forecast from the data
 //! before it, and compared with the same hours of the week before.
-//! | That comparison is the seasonal naive forecast, which a useful forecast has to beat (R. J. Hyndman
+//!
+//! That comparison is the seasonal naive forecast, which a useful forecast has to beat (R. J. Hyndman
 //! and A. B. Koehler, Another look at measures of forecast accuracy, *International Journal of
 //! Forecasting* 22 (2006) 679–688).
 
@@ -81,12 +82,12 @@ impl BackTest {
             if profile.volume.is_none() {
                 continue;
             }
-            let foretold = |at: Timestamp| profile.foretold_per_hour(at);
+            let forecast = |at: Timestamp| profile.forecast_per_hour(at);
             for number in from.slot(HOUR)..(from + WEEK).slot(HOUR) {
                 let of = |number| actual.hours.get(&number);
                 if let (Some(actual), Some(last)) = (of(number), of(number - WEEK / HOUR)) {
                     let at = Timestamp::from_unix(number * HOUR);
-                    test.hours.add(*actual, foretold(at), *last);
+                    test.hours.add(*actual, forecast(at), *last);
                 }
             }
             for number in from.slot(DAY)..(from + WEEK).slot(DAY) {
@@ -94,7 +95,7 @@ impl BackTest {
                 if let (Some(actual), Some(last)) = (of(number), of(number - WEEK / DAY)) {
                     let begin = day_span(number).from;
                     let day: f64 = (0..DAY / HOUR)
-                        .map(|hour| foretold(begin + hour * HOUR))
+                        .map(|hour| forecast(begin + hour * HOUR))
                         .sum();
                     test.days.add(*actual, day, *last);
                 }

@@ -1,5 +1,6 @@
 //! Load by the labels of observations: a dimension, an endpoint, an error type.
-//! | An observation with a `dimension`, such as a secondary validation or a DNS provider, describes a
+//!
+//! An observation with a `dimension`, such as a secondary validation or a DNS provider, describes a
 //! part or a step of load that other observations count. It never changes the volume; it is reported by
 //! slot.
 
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn error_types_are_counted_and_the_best_source_is_told() {
+    fn error_types_are_counted_by_the_best_source() {
         let mut parts = Breakdown::default();
         for (source, urn, count) in [
             (Source::Observer, "urn:ietf:params:acme:error:dns", 7),

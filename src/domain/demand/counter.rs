@@ -15,7 +15,7 @@ const FINE_SECONDS: f64 = 120.0;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Taken {
     /// At the instants that come with them.
-    AsTold,
+    AsGiven,
     /// At an unknown earlier time, by several scrapes, as for the result of an expression.
     Before,
 }
@@ -43,7 +43,8 @@ pub struct Grown {
 
 /// The growth of counters within `[from, to)`, which are whole minutes in Unix seconds. Each series is
 /// a list of (instant, value), in ascending order; samples before `from` help, too.
-/// | Unknown are minutes in which a counter fell because its process restarted, minutes without samples
+///
+/// Unknown are minutes in which a counter fell because its process restarted, minutes without samples
 /// for longer than [`MOST_GAP_SECONDS`], and minutes that no series covers completely. A series whose
 /// last sample is that old has ended; until then, later minutes of the other series wait for it. If
 /// series are sums of others, a fall that is soon followed by an equal rise means that some of the
@@ -240,14 +241,14 @@ mod tests {
             (180.0, f64::NAN),
             (240.0, 8.0),
         ];
-        let found = growth(&[one.clone(), other], (0, 240), Taken::AsTold);
+        let found = growth(&[one.clone(), other], (0, 240), Taken::AsGiven);
         assert_eq!(settled_spans(&found), [(0, 1, 80), (2, 1, 40), (3, 1, 20)]);
         assert_eq!(found.settled, 240);
         assert_eq!(
-            settled_spans(&growth(&[one], (0, 240), Taken::AsTold)),
+            settled_spans(&growth(&[one], (0, 240), Taken::AsGiven)),
             [(0, 1, 70), (2, 1, 20), (3, 1, 0)]
         );
-        assert!(growth(&[], (0, 240), Taken::AsTold).spans.is_empty());
+        assert!(growth(&[], (0, 240), Taken::AsGiven).spans.is_empty());
     }
 
     #[test]
@@ -257,7 +258,7 @@ mod tests {
         for sample in scraped(17, 300, 3_600) {
             seen.extend([sample; 5]);
         }
-        let found = growth(&[seen], (0, 3_600), Taken::AsTold);
+        let found = growth(&[seen], (0, 3_600), Taken::AsGiven);
         // The last sample is at 55:17, and only complete spans are returned.
         assert_eq!(found.settled, 51 * MINUTE);
         let settled_spans = settled_spans(&found);
@@ -273,7 +274,7 @@ mod tests {
         // Longer than a minute, so that nothing is said about shorter slots.
         assert!(settled_spans.iter().all(|(_, long, _)| *long == 5));
         // With longer gaps it is unknown when the growth happened.
-        let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsTold);
+        let rare = growth(&[scraped(0, 3_600, 90_000)], (0, 86_400), Taken::AsGiven);
         assert!(rare.spans.is_empty(), "{rare:?}");
     }
 
@@ -282,12 +283,12 @@ mod tests {
         let steady = scraped(0, 60, 3_601);
         let mut away = scraped(0, 60, 1_201);
         let both = |away: &Vec<(f64, f64)>, to| {
-            growth(&[steady.clone(), away.clone()], (0, to), Taken::AsTold)
+            growth(&[steady.clone(), away.clone()], (0, to), Taken::AsGiven)
         };
         assert_eq!(both(&away, 1_800).settled, 1_200);
         let gone = both(&away, 3_600);
         assert_eq!(gone.settled, 3_600);
-        let told_of = |growth: &Growth, minute| {
+        let growth_in = |growth: &Growth, minute| {
             let settled_spans = settled_spans(growth);
             settled_spans
                 .iter()
@@ -295,10 +296,10 @@ mod tests {
                 .map(|one| one.2)
         };
         assert_eq!(
-            (told_of(&gone, 19), told_of(&gone, 20)),
+            (growth_in(&gone, 19), growth_in(&gone, 20)),
             (Some(1_200), None)
         );
-        assert_eq!(told_of(&gone, 21), Some(600));
+        assert_eq!(growth_in(&gone, 21), Some(600));
         // Back within a quarter of an hour: nothing is missing, and there is no jump.
         away.extend(scraped(1_800, 60, 3_601));
         let back = both(&away, 3_600);

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_ranking_does_not_tell_is_news() {
+    fn what_a_ranking_does_not_contain_is_news() {
         let nothing = Knowledge {
             has_data: false,
             slots: vec![false; 2],
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ranking_tells_nothing() {
+    fn an_invalid_ranking_knows_nothing() {
         assert_eq!(Knowledge::published(b"{}"), Knowledge::default());
         let ranking =
             br#"{"dataFrom":"x","slots":[{"rank":1},{"rank":null,"insufficientData":true}]}"#;

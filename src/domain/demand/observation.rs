@@ -64,7 +64,7 @@ pub struct Observation {
     pub vantage: Option<String>,
     /// Who submitted it, such as `token:oslo`; however many vantages a reporter names, it counts as
     /// one. `None` if it was read by a source, or stored by an earlier version.
-    pub told_by: Option<String>,
+    pub reported_by: Option<String>,
     /// How many events each counted event stands for, if only a sample was read; else 1.
     pub stands_for: f64,
     /// The part or step of the load that this describes, such as `secondary`. It is reported separately
@@ -103,7 +103,7 @@ impl Observation {
             endpoint: None,
             error_type: None,
             vantage: None,
-            told_by: None,
+            reported_by: None,
             stands_for: 1.0,
             dimension: None,
             latency_ms: None,

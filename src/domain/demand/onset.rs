@@ -1,5 +1,6 @@
 //! The load in the first half minute of an hour, in which timers that fire on the hour arrive.
-//! | It is known from observations of up to 30 s; those of whole minutes do not show it.
+//!
+//! It is known from observations of up to 30 s; those of whole minutes do not show it.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ struct Onset {
     first: [f64; 2],
     all: [f64; 2],
     /// Whether the first half minute was counted separately.
-    told_apart: bool,
+    is_split: bool,
     /// The minutes covered by observations of a minute or less, one bit each: for attempts and for
     /// certificates.
     minutes: [u64; 2],
@@ -73,7 +74,7 @@ impl Onsets {
             .get_mut(&source)
             .and_then(|hours| hours.get_mut(&issued_at.slot(HOUR)))
         {
-            onset.told_apart = true;
+            onset.is_split = true;
         }
     }
 
@@ -90,7 +91,7 @@ impl Onsets {
                 let whole = |kind: usize| {
                     let hours = onsets.range(hours.clone()).map(|(_, onset)| onset);
                     let whole = hours
-                        .filter(move |onset| onset.told_apart && onset.minutes[kind] == WHOLE_HOUR);
+                        .filter(move |onset| onset.is_split && onset.minutes[kind] == WHOLE_HOUR);
                     whole.fold((0.0, 0.0), |(first, all), onset| {
                         (first + onset.first[kind], all + onset.all[kind])
                     })
@@ -127,7 +128,7 @@ impl Onsets {
         };
         let onset = onsets.entry(hour).or_default();
         onset.minutes[place] |= minutes;
-        onset.told_apart |= first;
+        onset.is_split |= first;
         onset.all[place] += count;
         if first {
             onset.first[place] += count;
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_at_the_first_seconds_of_an_hour_is_told() {
+    fn the_share_of_the_first_seconds_of_an_hour_is_reported() {
         let mut onsets = Onsets::default();
         for ago in 1..=48 {
             hour(&mut onsets, ago, Source::Log, 7_140 + 60);
@@ -190,9 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_nothing_tells_of_its_own_kind_alone() {
+    fn a_count_of_zero_covers_its_own_kind_only() {
         let begin = NOW - HOUR;
-        let found = |besides: &Observation| {
+        let found = |line: &Observation| {
             let mut onsets = Onsets::default();
             let half = |second: i64, count| Observation {
                 seconds: 30,
@@ -204,7 +205,7 @@ mod tests {
                 seconds: 3_540,
                 ..Observation::plain(begin + MINUTE, Source::Log, Kind::Attempt, 5_900)
             });
-            onsets.add(besides);
+            onsets.add(line);
             onsets.share(NOW)
         };
         let nothing = |kind| Observation {
@@ -214,7 +215,7 @@ mod tests {
         // It is not known when in the 59 minutes the 5,900 came.
         assert_eq!(found(&nothing(Kind::Failed)), None);
         assert_eq!(found(&nothing(Kind::Issued)), None);
-        for besides in [
+        for line in [
             Observation {
                 latency_ms: Some(9.0),
                 ..nothing(Kind::Attempt)
@@ -224,7 +225,7 @@ mod tests {
                 ..nothing(Kind::Attempt)
             },
         ] {
-            assert_eq!(found(&besides), None);
+            assert_eq!(found(&line), None);
         }
     }
 

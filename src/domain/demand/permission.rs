@@ -18,7 +18,7 @@ pub struct Voice {
 
 /// Who submits observations.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Teller {
+pub struct Reporter {
     /// The sources for which this reporter may submit.
     pub permission: Permission,
     /// The name by which its reports are kept apart, such as `token:oslo`, whatever vantage they name.
@@ -26,7 +26,7 @@ pub struct Teller {
     pub known_as: Option<String>,
 }
 
-impl Teller {
+impl Reporter {
     /// The reporter with the token of this name.
     #[must_use]
     pub fn with_token(name: &str, permission: Permission) -> Self {
@@ -47,7 +47,7 @@ impl Permission {
     /// Whether certificates may be registered or marked as replaced: by the CA, and by reporters that
     /// fill the registry.
     #[must_use]
-    pub fn tells_of_certificates(&self) -> bool {
+    pub fn may_register(&self) -> bool {
         let meant = |voice: &Voice| {
             matches!(voice.source, Source::Ca | Source::Registrations) && voice.vantage.is_none()
         };
@@ -138,13 +138,13 @@ mod tests {
         let all = Permission::to(vec!["observer".parse().unwrap(), "log".parse().unwrap()]);
         assert_eq!(all.refusal(&oslo), None);
         assert!(all.refusal(&ca).is_some());
-        assert!(!bound.tells_of_certificates() && !all.tells_of_certificates());
+        assert!(!bound.may_register() && !all.may_register());
         for whole in ["ca", "registrations"] {
-            assert!(Permission::to(vec![whole.parse().unwrap()]).tells_of_certificates());
+            assert!(Permission::to(vec![whole.parse().unwrap()]).may_register());
             let part = vec![format!("{whole}:part").parse().unwrap()];
-            assert!(!Permission::to(part).tells_of_certificates());
+            assert!(!Permission::to(part).may_register());
         }
-        assert!(Permission::default().tells_of_certificates());
+        assert!(Permission::default().may_register());
         for wrong in ["", "observers", "observer:"] {
             assert!(wrong.parse::<Voice>().is_err(), "{wrong}");
         }

@@ -1,6 +1,7 @@
 //! Retries: failed requests come again at the client's next tick, in addition to the usual load
 //! (`docs/simulation.md`). A profile does not know those of unusual failures.
-//! | Clients that run once a day come again a day later at the same time; clients that retry come again
+//!
+//! Clients that run once a day come again a day later at the same time; clients that retry come again
 //! within the hour. Failures of every day are in the profile already, so only those beyond the recent
 //! usual number of the same hour are counted here.
 
@@ -242,8 +243,8 @@ impl Hours {
         days.dedup();
         let determinant = dd * hh - dh * dh;
         // If both explain nearly the same, they cannot be separated.
-        let told_apart = determinant > 0.05 * dd * hh;
-        if failures < LEAST_FAILURES || days.len() < LEAST_STORMY_DAYS || !told_apart {
+        let are_separable = determinant > 0.05 * dd * hh;
+        if failures < LEAST_FAILURES || days.len() < LEAST_STORMY_DAYS || !are_separable {
             return Returning::default();
         }
         let next_day = ((dy * hh - hy * dh) / determinant).clamp(0.0, 1.0);

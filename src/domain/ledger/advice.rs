@@ -11,7 +11,7 @@ use crate::certificate::own_rule_seconds;
 use crate::math::number::{length, real, real_len, signed, thousandths};
 use crate::math::waterfill;
 use crate::time::timeline::{GRAIN_SECONDS, GRAINS_IN_DAY, Timeline};
-use crate::time::{DAY, HOUR, Timestamp};
+use crate::time::{DAY, HOUR, Timestamp, clock};
 
 /// The usual load around a moment is taken from this many grains on each side: an hour.
 const AROUND: usize = 12;
@@ -90,7 +90,7 @@ impl Ledger {
         let hours = by_hour(&all);
         let moved = |grains: &[(usize, f64)]| peak_after(&hours, grains);
         let largest = excess.iter().map(|(grain, more)| Moment {
-            at: clock(*grain),
+            at: clock(signed(*grain) * GRAIN_SECONDS),
             per_day: thousandths(*more),
             asking_per_day: thousandths(asking[*grain].clamp(0.0, *more)),
             peak_if_moved: thousandths(moved(&[(*grain, *more)])),
@@ -158,12 +158,6 @@ fn peak_after(hours: &[f64], grains: &[(usize, f64)]) -> f64 {
     after.fold(0.0, f64::max) / mean
 }
 
-/// The time of day at which a grain begins.
-fn clock(grain: usize) -> String {
-    let minutes = signed(grain) * GRAIN_SECONDS / 60;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_at_which_many_come_is_told_with_what_moving_them_brings() {
+    fn a_busy_tick_is_reported_with_the_effect_of_moving_it() {
         let advice = ledger(7, 500.0).advice(midnight() + HOUR).unwrap();
         assert_eq!(advice.days, 10);
         let [moment] = advice.moments.as_slice() else {
@@ -224,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_ask_and_wake_then_are_told_apart() {
+    fn polling_clients_of_a_tick_are_counted_separately() {
         let mut ledger = ledger(0, 500.0);
         let tick = Tick::at(0);
         for day in 1..=10 {

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn how_clients_wake_is_told_by_those_before_them() {
+    fn how_clients_wake_is_learned_from_earlier_ones() {
         let mut ledger = Ledger::default();
         for day in 1..50 {
             book(&mut ledger, twice(), day, 1_000.0);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn few_and_young_ones_tell_nothing() {
+    fn few_or_young_certificates_show_no_schedule() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.schedule_mix(now()), ScheduleMix::default());
         book(&mut ledger, twice(), 20, 390.0);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_alike_are_those_at_all_ticks_of_a_day() {
+    fn the_load_at_the_same_tick_is_that_of_all_ticks_of_a_day() {
         let mut ledger = Ledger::default();
         // Their windows before noon bring them at noon, yesterday and the day before.
         book(&mut ledger, twice(), -1, 300.0);

@@ -9,6 +9,7 @@ use super::planner::Plan;
 use super::refusal::{Change, Refusal};
 use super::terms::Terms;
 use crate::certificate::certid::CertId;
+use crate::math::number::thousandths;
 use crate::time::Timestamp;
 
 /// At most this many unscheduled certificates are named; all are counted.
@@ -156,7 +157,7 @@ impl Plan {
                 .map(|slot| Slot {
                     start: slot.start,
                     count: slot.count,
-                    level: (slot.level * 1_000.0).round() / 1_000.0,
+                    level: thousandths(slot.level),
                 })
                 .collect(),
             items: self.times.iter().enumerate().map(item).collect(),

@@ -298,7 +298,7 @@ fn hours_that_are_not_there_are_named() {
 }
 
 #[test]
-fn a_worker_is_told_pace_and_whether_to_begin() {
+fn a_worker_gets_the_pace_and_whether_to_begin() {
     let demand = Demand::even();
     let mut limits = none();
     let fleet = vec![Renewal::default(); 2_400];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::ranking::{Times, rank_after, rank_together_after};
+use super::ranking::{Times, rank, rank_together};
 use crate::demand::profile::Profile;
 use crate::policy::ca::{CaName, CaPolicy};
 
@@ -26,15 +26,10 @@ pub const PRODUCTION: &str = "production";
 /// [`RANKING`] is the document of the only CA. If there are several CAs, it combines the production
 /// CAs, or all of them if none is a production CA. The CA `default`, which takes the issuers that
 /// no other CA claims, is left out if it has no data and others are configured.
+///
+/// After the publication `before`, weights move only as far as [`rank`] lets them.
 #[must_use]
-pub fn documents(cas: &[(&CaPolicy, &Profile)], times: &Times) -> Vec<(String, Arc<[u8]>)> {
-    documents_after(&[], cas, times)
-}
-
-/// The documents that follow the publication `before`, limiting how far weights move
-/// ([`rank_after`]).
-#[must_use]
-pub fn documents_after(
+pub fn documents(
     before: &[(String, Arc<[u8]>)],
     cas: &[(&CaPolicy, &Profile)],
     times: &Times,
@@ -47,7 +42,7 @@ pub fn documents_after(
     let mut pointers: Vec<(String, Arc<[u8]>)> = vec![(RANKING.to_owned(), whole)];
     for (policy, profile) in cas {
         let path = ranking_of(&policy.name);
-        let bytes = rank_after(earlier(&path), profile, policy, times).into();
+        let bytes = rank(earlier(&path), profile, policy, times).into();
         pointers.push((path, bytes));
     }
     let mut copies: Vec<(String, Arc<[u8]>)> = pointers
@@ -80,7 +75,7 @@ fn first(before: Option<&[u8]>, cas: &[(&CaPolicy, &Profile)], times: &Times) ->
         counted = cas.to_vec();
     }
     if let [(policy, profile)] = counted[..] {
-        return rank_after(before, profile, policy, times).into();
+        return rank(before, profile, policy, times).into();
     }
     let production: Vec<(&CaPolicy, &Profile)> = counted
         .iter()
@@ -93,7 +88,7 @@ fn first(before: Option<&[u8]>, cas: &[(&CaPolicy, &Profile)], times: &Times) ->
     let environment = counted
         .first()
         .map_or(PRODUCTION, |(policy, _)| &policy.environment);
-    rank_together_after(before, &counted, environment, times).into()
+    rank_together(before, &counted, environment, times).into()
 }
 
 fn copy_path(bytes: &[u8]) -> String {

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_too_little_is_no_prior() {
+    fn a_ranking_with_too_little_data_is_no_prior() {
         assert!(Prior::parse(&ranking(12)).is_ok());
         assert_eq!(Prior::parse(&ranking(11)), Err(Unusable::Unknown));
         assert!(matches!(Prior::parse(b"{}"), Err(Unusable::Unreadable(_))));

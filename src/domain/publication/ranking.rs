@@ -2,18 +2,19 @@
 
 use super::prior;
 use super::weights::MILLION;
-use crate::demand::profile::{Evidence, Profile};
+use crate::demand::profile::{Basis, Evidence, Profile};
+use crate::math::number::{signed, thousandths};
 use crate::policy::ca::CaPolicy;
 use crate::policy::capacity::{CapacityRule, When, closed_within, merged, over_slots};
 use crate::policy::note::{PublishedNote, current};
-use crate::time::{DAY, MINUTE, Span, Timestamp};
+use crate::time::{DAY, MINUTE, Span, Timestamp, clock};
 
 mod details;
 mod document;
 mod figures;
 mod limit;
 
-use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry, clock, decimals};
+use document::{Avoid, Document, Overlay, Peak, Slot, WeekEntry};
 use figures::Figures;
 pub use limit::MOST_MOVE;
 
@@ -63,20 +64,9 @@ impl Times {
     }
 }
 
-/// The first document of a CA.
+/// The document of a CA. After the publication `before`, no weight moves by more than [`MOST_MOVE`].
 #[must_use]
-pub fn rank(profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
-    rank_after(None, profile, policy, times)
-}
-
-/// The document of a CA after the publication `before`. No weight moves by more than [`MOST_MOVE`].
-#[must_use]
-pub fn rank_after(
-    before: Option<&[u8]>,
-    profile: &Profile,
-    policy: &CaPolicy,
-    times: &Times,
-) -> Vec<u8> {
+pub fn rank(before: Option<&[u8]>, profile: &Profile, policy: &CaPolicy, times: &Times) -> Vec<u8> {
     let from = day_begin(times.generated_at);
     let capacity = daily_capacity(&policy.capacity, from);
     Subject {
@@ -94,14 +84,9 @@ pub fn rank_after(
 /// The combined document of several CAs, with `"ca": null`, for readers who do not know or say
 /// which CA they use. Profiles are combined by [`Profile::combine`]; capacity and steerable share
 /// are also weighted by volume. A span is to be avoided if any of the CAs is closed in it.
+/// `before` as for [`rank`].
 #[must_use]
-pub fn rank_together(cas: &[(&CaPolicy, &Profile)], environment: &str, times: &Times) -> Vec<u8> {
-    rank_together_after(None, cas, environment, times)
-}
-
-/// The combined document after the publication `before`, as [`rank_after`].
-#[must_use]
-pub fn rank_together_after(
+pub fn rank_together(
     before: Option<&[u8]>,
     cas: &[(&CaPolicy, &Profile)],
     environment: &str,
@@ -174,12 +159,12 @@ impl Subject<'_> {
                 .profile
                 .minutes
                 .as_ref()
-                .map(|minutes| minutes.iter().map(|m| decimals(*m)).collect()),
+                .map(|minutes| minutes.iter().map(|m| thousandths(*m)).collect()),
             overlays: self.overlays(),
             avoid: &self.avoid,
             notes: &self.notes,
-            basis: self.profile.basis.map(details::basis),
-            sync_index: self.profile.sync_index.map(decimals),
+            basis: self.profile.basis.map(Basis::name),
+            sync_index: self.profile.sync_index.map(thousandths),
             peak_history: details::peak_history(&self.profile.peaks),
             advice: "Draw a slot by weight, then a second in it at random. Do not all use rank 1.",
         };
@@ -224,14 +209,14 @@ impl Subject<'_> {
             }
         })?;
         Some(Peak {
-            start: self.clock(peak),
+            start: self.start_of(peak),
             coefficient: coefficient(peak),
         })
     }
 
     fn quietest(&self, order: &[usize]) -> Vec<String> {
         let open = order.iter().filter(|slot| !self.figures.closed[**slot]);
-        open.take(3).map(|slot| self.clock(*slot)).collect()
+        open.take(3).map(|slot| self.start_of(*slot)).collect()
     }
 
     fn slots(&self, order: &[usize]) -> Vec<Slot> {
@@ -247,20 +232,20 @@ impl Subject<'_> {
                 let known = |value: f64| self.is_known(number).then_some(value);
                 let coefficient = self.figures.of_day(number);
                 Slot {
-                    start: self.clock(number),
-                    end: self.clock((number + 1) % ranks.len()),
+                    start: self.start_of(number),
+                    end: self.start_of(number + 1),
                     coefficient: known(coefficient),
                     weight: f64::from(self.figures.weights[number]) / f64::from(MILLION),
                     rank: ranks[number],
                     index: known(coefficient).map(index),
-                    failure_rate: slot.failures.map(|rate| decimals(rate.share)),
-                    coverage: decimals(slot.coverage),
+                    failure_rate: slot.failures.map(|rate| thousandths(rate.share)),
+                    coverage: thousandths(slot.coverage),
                     samples: slot.samples,
                     // Rounding may shift a coefficient out of its interval by a thousandth.
-                    low: known(decimals(slot.low).min(coefficient)),
-                    high: known(decimals(slot.high).max(coefficient)),
-                    retry_share: slot.retry_share.map(decimals),
-                    latency_p95_ms: slot.latency_p95_ms.map(decimals),
+                    low: known(thousandths(slot.low).min(coefficient)),
+                    high: known(thousandths(slot.high).max(coefficient)),
+                    retry_share: slot.retry_share.map(thousandths),
+                    latency_p95_ms: slot.latency_p95_ms.map(thousandths),
                     slo_met: details::objective_met(self.objective, slot.failures),
                     failing: self.figures.failing[number].then_some(true),
                     dimensions: details::dimensions(&self.profile.parts.dimensions, number),
@@ -278,7 +263,7 @@ impl Subject<'_> {
             .enumerate()
             .map(|(number, slot)| WeekEntry {
                 day: DAYS[number / slots],
-                start: self.clock(number % slots),
+                start: self.start_of(number % slots),
                 coefficient: (slot.evidence == Evidence::Sufficient)
                     .then(|| self.figures.of_week(number)),
                 insufficient_data: insufficient(slot.evidence),
@@ -292,15 +277,14 @@ impl Subject<'_> {
             .filter(crate::demand::profile::Factor::stands_out)
             .map(|factor| Overlay {
                 when: "dayOfMonth=1",
-                factor: decimals(factor.value),
+                factor: thousandths(factor.value),
             })
             .into_iter()
             .collect()
     }
 
-    /// When a slot begins, `HH:MM`.
-    fn clock(&self, slot: usize) -> String {
-        clock(i64::try_from(slot).unwrap_or(0) * self.profile.slot_seconds)
+    fn start_of(&self, slot: usize) -> String {
+        clock(signed(slot) * self.profile.slot_seconds)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The first sentence of the page: the quiet hours and the hours to avoid on every day, in UTC.
 
 use super::published::{Published, Slot};
+use crate::math::number::signed;
+use crate::time::{MINUTE, clock};
 
 /// An hour below this load, relative to the mean, is quiet: `low` or `very low` in the ranking.
 const QUIET: f64 = 0.8;
@@ -70,13 +72,9 @@ impl Day {
 
 impl Clock {
     fn words(self) -> String {
-        format!("{} to {}", clock(self.from), clock(self.to))
+        let of = |minute: usize| clock(signed(minute) * MINUTE);
+        format!("{} to {}", of(self.from), of(self.to))
     }
-}
-
-/// `HH:MM`.
-pub(super) fn clock(minutes: usize) -> String {
-    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
 /// Joins one, two or three spans in words.

@@ -3,20 +3,12 @@
 use askama::Template;
 use serde::Serialize;
 
-use super::{page, palette};
-use crate::math::number::real;
+use super::page::{self, DAYS};
+use super::palette;
+use crate::math::number::{real, thousandths};
 use crate::status::{IsoWeek, PublicIncident, PublicIncidentAt, Status, Weekly};
 use crate::time::{HOUR, MINUTE, Timestamp};
 
-const DAYS: [(&str, &str); 7] = [
-    ("Mon", "Monday"),
-    ("Tue", "Tuesday"),
-    ("Wed", "Wednesday"),
-    ("Thu", "Thursday"),
-    ("Fri", "Friday"),
-    ("Sat", "Saturday"),
-    ("Sun", "Sunday"),
-];
 const HOURS: usize = 24;
 
 /// One CA's week.
@@ -151,13 +143,13 @@ impl CaWeek {
         Of {
             ca: &self.ca,
             environment: &self.environment,
-            coverage: decimals(self.weekly.coverage),
+            coverage: thousandths(self.weekly.coverage),
             peak: self.weekly.peak.map(|(hour, load)| Peak {
                 start: start(hour),
-                load: decimals(load),
+                load: thousandths(load),
             }),
-            failure_rate: self.weekly.failure_rate.map(decimals),
-            change: self.weekly.change.map(decimals),
+            failure_rate: self.weekly.failure_rate.map(thousandths),
+            change: self.weekly.change.map(thousandths),
             seconds: Seconds {
                 ok: self.seconds(Status::Ok),
                 degraded: self.seconds(Status::Degraded),
@@ -172,8 +164,8 @@ impl CaWeek {
                 .enumerate()
                 .map(|(hour, of)| Hour {
                     start: start(hour),
-                    load: of.load.map(decimals),
-                    failure_rate: of.failure_rate.map(decimals),
+                    load: of.load.map(thousandths),
+                    failure_rate: of.failure_rate.map(thousandths),
                 })
                 .collect(),
         }
@@ -200,7 +192,7 @@ impl CaWeek {
             ));
         }
         lines.push(weekly.failure_rate.map_or_else(
-            || "Nothing was tried, as far as was heard.".to_owned(),
+            || "No attempts were reported.".to_owned(),
             |share| format!("{:.2} % of attempts failed.", share * 100.0),
         ));
         if let Some(change) = weekly.change {
@@ -211,7 +203,7 @@ impl CaWeek {
         }
         let spent = |status| duration(self.seconds(status));
         let coarse = if self.is_coarse() {
-            ", since what was heard is too coarse or too little to tell"
+            ", because what was reported is too coarse or too little to tell"
         } else {
             ""
         };
@@ -229,8 +221,8 @@ impl CaWeek {
     fn is_coarse(&self) -> bool {
         let all = [Status::Ok, Status::Unknown, Status::Degraded, Status::Down];
         let judged: i64 = all.into_iter().map(|status| self.seconds(status)).sum();
-        let unheard = (1.0 - self.weekly.coverage) * real(judged);
-        real(self.seconds(Status::Unknown)) > unheard + real(HOUR)
+        let unobserved = (1.0 - self.weekly.coverage) * real(judged);
+        real(self.seconds(Status::Unknown)) > unobserved + real(HOUR)
     }
 
     /// The cells of the week's map: for each day its name, and for each hour a CSS class and a
@@ -253,8 +245,4 @@ fn duration(seconds: i64) -> String {
         ..HOUR => format!("{} min", seconds / MINUTE),
         _ => format!("{} h {:02} min", seconds / HOUR, seconds % HOUR / MINUTE),
     }
-}
-
-fn decimals(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::demand::observation::{Kind, Observation, Source};
-use crate::math::number::real;
+use crate::math::number::{real, thousandths};
 use crate::time::{HOUR, MINUTE, Span, Timestamp};
 
 /// The number of minutes shown.
@@ -37,7 +39,7 @@ struct Minute {
 }
 
 /// The minutes that one source reported for one endpoint from one vantage.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LiveSeries {
     /// The source.
     pub source: Source,
@@ -46,13 +48,15 @@ pub struct LiveSeries {
     /// The vantage; `None` if it was not stated.
     pub vantage: Option<String>,
     /// The reporter, if it is known and the series contains only its reports.
-    pub told_by: Option<String>,
+    #[serde(skip)]
+    pub reported_by: Option<String>,
     /// The minutes in order; `None` for a minute without a report.
     pub points: Vec<Option<LivePoint>>,
 }
 
-/// One minute.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// One minute. Numbers are rounded to a thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LivePoint {
     /// Attempts, relative to the mean of the reported minutes; 0 if no minute had any.
     pub load: f64,
@@ -74,12 +78,12 @@ impl Live {
             line.source,
             line.endpoint.clone(),
             line.vantage.clone(),
-            line.told_by.clone(),
+            line.reported_by.clone(),
         );
         if !self.0.contains_key(&key)
             && self.0.len() >= MOST_SERIES
             && !self.make_room(line.at)
-            && !self.make_room_for(line.told_by.as_deref())
+            && !self.make_room_for(line.reported_by.as_deref())
         {
             return;
         }
@@ -134,11 +138,11 @@ impl Live {
         self.0
             .iter()
             .map(
-                |((source, endpoint, vantage, told_by), minutes)| LiveSeries {
+                |((source, endpoint, vantage, reported_by), minutes)| LiveSeries {
                     source: *source,
                     endpoint: endpoint.clone(),
                     vantage: vantage.clone(),
-                    told_by: told_by.clone(),
+                    reported_by: reported_by.clone(),
                     points: points(minutes, first),
                 },
             )
@@ -156,14 +160,14 @@ impl Live {
         self.0.len() < before
     }
 
-    /// Removes a series of the reporter with the most series, if it has more than `told_by`, so
+    /// Removes a series of the reporter with the most series, if it has more than `reported_by`, so
     /// that nobody can displace others by inventing names. Returns whether there was one.
-    fn make_room_for(&mut self, told_by: Option<&str>) -> bool {
+    fn make_room_for(&mut self, reported_by: Option<&str>) -> bool {
         let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
         for (.., of) in self.0.keys() {
             *counts.entry(of.as_deref()).or_default() += 1;
         }
-        let own = counts.get(&told_by).copied().unwrap_or_default();
+        let own = counts.get(&reported_by).copied().unwrap_or_default();
         let most = counts.into_iter().max_by_key(|(_, count)| *count);
         let Some((Some(loudest), _)) = most.filter(|(_, count)| *count > own + 1) else {
             return false;
@@ -222,10 +226,10 @@ fn points(minutes: &[Minute], first: i64) -> Vec<Option<LivePoint>> {
             let minute = minute?;
             let tried = minute.tried();
             Some(LivePoint {
-                load: if mean > 0.0 { tried / mean } else { 0.0 },
-                failure_rate: (tried > 0.0).then(|| (minute.failed / tried).min(1.0)),
+                load: thousandths(if mean > 0.0 { tried / mean } else { 0.0 }),
+                failure_rate: (tried > 0.0).then(|| thousandths((minute.failed / tried).min(1.0))),
                 latency_ms: (minute.latency_weight > 0.0)
-                    .then(|| minute.latency / minute.latency_weight),
+                    .then(|| thousandths(minute.latency / minute.latency_weight)),
             })
         })
         .collect()
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_of_which_nothing_was_told_is_a_gap_and_an_older_one_is_gone() {
+    fn a_minute_without_a_report_is_a_gap_and_old_minutes_are_dropped() {
         let mut live = Live::default();
         live.add(&line(61, "directory", Kind::Attempt, 9));
         live.add(&line(3, "directory", Kind::Attempt, 1));
@@ -300,7 +304,7 @@ mod tests {
     fn who_makes_up_vantages_silences_nobody() {
         let combined = |by: &str, vantage: usize| Observation {
             vantage: Some(vantage.to_string()),
-            told_by: Some(format!("token:{by}")),
+            reported_by: Some(format!("token:{by}")),
             ..line(1, "directory", Kind::Attempt, 1)
         };
         let mut live = Live::default();
@@ -308,7 +312,7 @@ mod tests {
         live.add(&combined("oslo", 0));
         let apart = live.by_reporter(NOW);
         assert_eq!(apart.len(), MOST_SERIES);
-        let oslo = |one: &&LiveSeries| one.told_by.as_deref() == Some("token:oslo");
+        let oslo = |one: &&LiveSeries| one.reported_by.as_deref() == Some("token:oslo");
         assert_eq!(apart.iter().filter(oslo).count(), 1);
         // In the combined view a vantage is one series, whoever reports it.
         live.add(&Observation {
@@ -317,7 +321,7 @@ mod tests {
         });
         let together = live.combined(NOW);
         assert_eq!(together.len(), MOST_SERIES - 1);
-        assert!(together.iter().all(|one| one.told_by.is_none()));
+        assert!(together.iter().all(|one| one.reported_by.is_none()));
         let of_both = together
             .iter()
             .find(|one| one.vantage.as_deref() == Some("0"));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn drafts_are_never_told_and_closed_ones_for_a_week() {
+    fn drafts_are_never_published_and_closed_ones_for_a_week() {
         assert!(PublicIncident::of(&outage(State::Draft), NOW).is_none());
         let mut closed = outage(State::Closed);
         closed.closed_at = Some(NOW);

@@ -49,7 +49,7 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
     for one in series.iter().filter(|one| one.source == Source::Observer) {
         let vantage = one.vantage.as_deref().unwrap_or_default();
         let of = failing
-            .entry((one.told_by.as_deref(), vantage))
+            .entry((one.reported_by.as_deref(), vantage))
             .or_default();
         of.resize(one.points.len().max(of.len()), None);
         for (minute, point) in of.iter_mut().zip(&one.points) {
@@ -62,7 +62,7 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
         }
     }
     let mut voices: BTreeMap<Vantage<'_>, Count> = BTreeMap::new();
-    for ((told_by, vantage), minutes) in &failing {
+    for ((reported_by, vantage), minutes) in &failing {
         let reported: Vec<bool> = minutes
             .iter()
             .rev()
@@ -72,7 +72,7 @@ pub fn verdict(series: &[LiveSeries], quorum: usize) -> Verdict {
         if reported.is_empty() {
             continue;
         }
-        let voice = told_by.map_or((None, *vantage), |told_by| (Some(told_by), ""));
+        let voice = reported_by.map_or((None, *vantage), |reported_by| (Some(reported_by), ""));
         let voice = voices.entry(voice).or_default();
         voice.speaking += 1;
         let last = minutes.last().copied().flatten();
@@ -115,7 +115,7 @@ mod tests {
             source: Source::Observer,
             endpoint: Some(endpoint.to_owned()),
             vantage: Some(vantage.to_owned()),
-            told_by: None,
+            reported_by: None,
             points: minutes.chars().map(point).collect(),
         }
     }
@@ -149,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn all_that_one_tells_is_one_voice() {
+    fn all_vantages_of_a_reporter_have_one_vote() {
         let reported = |by: &str, vantage: &str, minutes: &str| LiveSeries {
-            told_by: Some(format!("token:{by}")),
+            reported_by: Some(format!("token:{by}")),
             ..series(vantage, "new-order", minutes)
         };
         // However many vantages it names, it causes neither an outage nor the end of one.

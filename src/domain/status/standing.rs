@@ -44,7 +44,8 @@ pub enum Status {
 }
 
 /// The status of a CA, and the reason.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// The status.
     pub status: Status,
@@ -85,9 +86,9 @@ impl Evidence<'_> {
             Some((at, before)) if recent(at) && before.status == status => before.since,
             _ => self.since(status, first, last, &away),
         };
-        let heard = (first..=last)
+        let last_reported = (first..=last)
             .rev()
-            .find(|number| self.series.grain(*number).heard);
+            .find(|number| self.series.grain(*number).is_reported);
         // Exact to the minute, because sources report by the minute. Registrations say nothing
         // about the status.
         let sources = self.series.sources(self.now).into_iter();
@@ -97,7 +98,7 @@ impl Evidence<'_> {
             status,
             since,
             reason,
-            data_through: heard.and(through),
+            data_through: last_reported.and(through),
         }
     }
 
@@ -190,24 +191,24 @@ fn judge(grain: Grain) -> (Status, String) {
         (Status::Down, words)
     } else if grain.tried >= FEWEST_DEGRADED && share >= DEGRADED_SHARE {
         (Status::Degraded, words)
-    } else if grain.tried > 0.0 && (grain.tells_attempts || grain.failed > 0.0) {
+    } else if grain.tried > 0.0 && (grain.reports_attempts || grain.failed > 0.0) {
         (Status::Ok, words)
     } else if grain.tried > 0.0 {
         (
             Status::Ok,
             format!(
-                "certificates were issued in the last {minutes} minutes; nobody tells of attempts"
+                "certificates were issued in the last {minutes} minutes; no source reports attempts"
             ),
         )
-    } else if grain.heard {
+    } else if grain.is_reported {
         (
             Status::Ok,
-            format!("nothing was asked of it in the last {minutes} minutes"),
+            format!("it had no requests in the last {minutes} minutes"),
         )
     } else {
         (
             Status::Unknown,
-            format!("no source has told of the last {minutes} minutes"),
+            format!("no source has reported the last {minutes} minutes"),
         )
     }
 }

@@ -133,20 +133,23 @@ impl Evidence<'_> {
     pub fn weekly(&self, week: IsoWeek) -> Weekly {
         let span = week.span();
         let until = span.to.min(self.now.max(span.from));
-        let heard = self.hours(span.from, until);
+        let observed = self.hours(span.from, until);
         let before = self.hours(span.from - WEEK, until - WEEK);
-        let sum = |of: fn(&ObservedHour) -> f64| heard.iter().flatten().map(of).sum::<f64>();
+        let sum = |of: fn(&ObservedHour) -> f64| observed.iter().flatten().map(of).sum::<f64>();
         let (tried, failed) = (
             sum(|hour| hour.counted.tried),
             sum(|hour| hour.counted.failed),
         );
-        let whole: Vec<f64> = heard
+        let whole: Vec<f64> = observed
             .iter()
             .flatten()
             .filter_map(ObservedHour::whole)
             .collect();
         let mean = whole.iter().sum::<f64>() / real_len(whole.len().max(1));
-        let hours: Vec<WeeklyHour> = heard.iter().map(|hour| weekly_hour(*hour, mean)).collect();
+        let hours: Vec<WeeklyHour> = observed
+            .iter()
+            .map(|hour| weekly_hour(*hour, mean))
+            .collect();
         let loads = hours
             .iter()
             .enumerate()
@@ -163,7 +166,7 @@ impl Evidence<'_> {
             peak: peak.filter(|(_, load)| *load > 0.0),
             coverage: self.coverage(span.from, until),
             failure_rate: (tried > 0.0).then(|| (failed / tried).min(1.0)),
-            change: change(&heard, &before),
+            change: change(&observed, &before),
             seconds,
             incidents: self
                 .incidents
@@ -192,7 +195,7 @@ impl Evidence<'_> {
                     0 => 1.0,
                     some => real_len(some) / real(GRAINS),
                 };
-                (number * HOUR < until.unix() && counted.heard)
+                (number * HOUR < until.unix() && counted.is_reported)
                     .then_some(ObservedHour { counted, share })
             })
             .collect()
@@ -201,20 +204,20 @@ impl Evidence<'_> {
     /// The share of five-minute grains with data. An hour with hourly counts counts as a whole.
     fn coverage(&self, from: Timestamp, until: Timestamp) -> f64 {
         let all = from.slot(GRAIN_SECONDS)..until.slot(GRAIN_SECONDS);
-        let mut heard = 0.0;
+        let mut with_data = 0.0;
         for hour in from.slot(HOUR)..=until.slot(HOUR) {
             let grains = (hour * GRAINS).max(all.start)..((hour + 1) * GRAINS).min(all.end);
             let observed = grains
                 .clone()
-                .filter(|at| self.series.grain(*at).heard)
+                .filter(|at| self.series.grain(*at).is_reported)
                 .count();
-            heard += if observed == 0 && self.series.hour(hour).heard {
+            with_data += if observed == 0 && self.series.hour(hour).is_reported {
                 real((grains.end - grains.start).max(0))
             } else {
                 real_len(observed)
             };
         }
-        heard / real((all.end - all.start).max(1))
+        with_data / real((all.end - all.start).max(1))
     }
 
     fn seconds_by_status(&self, from: Timestamp, until: Timestamp) -> [(Status, i64); 4] {

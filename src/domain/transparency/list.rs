@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_of_both_kinds_are_told_apart() {
+    fn logs_of_both_kinds_are_distinguished() {
         let now = at("2026-11-28T00:00:00Z");
         let read = logs(list("usable").as_bytes(), &[], now).unwrap();
         assert_eq!(read.len(), 2);

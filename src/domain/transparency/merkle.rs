@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_grew_is_told_from_one_that_was_changed() {
+    fn a_grown_tree_is_distinguished_from_a_changed_one() {
         let all = leaves(40);
         for new in 1..=40 {
             for old in 1..=new {

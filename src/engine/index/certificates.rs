@@ -297,7 +297,7 @@ impl Index {
             .change(|overflow| overflow.retain(|fingerprint, entry| change(*fingerprint, entry)));
     }
 
-    /// Goes through all entries, a shard at a time. Those that `tell` calls expired are removed
+    /// Goes through all entries, a shard at a time. Those that `on_change` calls expired are removed
     /// after it has seen them; the others are updated to the present evidence, after `look` has
     /// seen them.
     pub(crate) fn sweep(
@@ -307,19 +307,19 @@ impl Index {
         over_before: Timestamp,
         mut look: impl FnMut(Fingerprint, &mut Entry),
         kept_share: impl Fn(&Entry) -> f64,
-        mut tell: impl FnMut(&Entry, Option<Expected>),
+        mut on_change: impl FnMut(&Entry, Option<Expected>),
     ) {
         self.over_before
             .fetch_max(over_before.unix(), Ordering::Relaxed);
         self.change_each(|fingerprint, entry| {
             if entry.validity.not_after < over_before {
-                tell(entry, None);
+                on_change(entry, None);
                 return false;
             }
             look(fingerprint, entry);
             let expected = entry.expects(since, now, kept_share(entry));
             if expected != entry.expected {
-                tell(entry, Some(expected));
+                on_change(entry, Some(expected));
                 entry.expected = expected;
             }
             true

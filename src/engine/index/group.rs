@@ -23,7 +23,7 @@ pub(crate) enum Renewal {
     InWindow,
     /// Not renewed, or at an unknown time.
     #[default]
-    Untold,
+    Unknown,
 }
 
 impl Group {

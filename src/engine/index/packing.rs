@@ -110,7 +110,7 @@ pub(super) fn repack(entry: &Entry, facts_before: u64) -> Option<Record> {
     let ahead = start.div_euclid(MINUTE) - (entry.issued_at.unix() - BEFORE_SECONDS) / MINUTE;
     let schedule = schedule_code(entry.expected.response.schedule());
     let renewal = match entry.renewal {
-        Renewal::Untold => 0,
+        Renewal::Unknown => 0,
         Renewal::After => 1,
         Renewal::Before => 2,
         Renewal::InWindow => 3,
@@ -174,7 +174,7 @@ pub(super) fn unpack(record: Record, shared_fields: &SharedFields) -> Option<Ent
         replaced: REPLACED.of(facts) == 1,
         group: kind.group,
         renewal: match RENEWAL.of(facts) {
-            0 => Renewal::Untold,
+            0 => Renewal::Unknown,
             1 => Renewal::After,
             2 => Renewal::Before,
             _ => Renewal::InWindow,

@@ -106,8 +106,8 @@ proptest! {
         prop_assert!((-MINUTE..=HOUR + MINUTE).contains(&kept_longer), "{kept_longer}");
         let life = certificate.validity.life_seconds();
         prop_assert!((entry.validity.life_seconds() - life).abs() <= MINUTE / 2);
-        let told_late = entry.registered_at - certificate.registered_at;
-        prop_assert!((0..13 * HOUR).contains(&told_late), "{told_late}");
+        let delay = entry.registered_at - certificate.registered_at;
+        prop_assert!((0..13 * HOUR).contains(&delay), "{delay}");
     }
 
     #[test]
@@ -193,7 +193,7 @@ pub(super) fn overflow() -> Certificate {
 }
 
 #[test]
-fn a_life_of_ten_years_is_held_beside_the_table_and_may_come_back_into_it() {
+fn a_life_of_ten_years_is_kept_outside_the_table_and_may_return() {
     let index = Index::new(HashKey::new([3; 16]));
     let certificate = overflow();
     let fingerprint = index.fingerprint(&certificate.id);

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_tells_what_has_it() {
+    fn each_code_stands_for_its_values() {
         for code in 0..485 {
             let schedule = rhythm_of(code);
             assert_eq!(schedule_code(schedule), code, "{schedule:?}");

@@ -352,7 +352,7 @@ fn entry_of(numbers: [i64; WIDE_NUMBERS]) -> Option<Entry> {
         },
         came: if flag(7) { Came::Replaced } else { Came::Live },
         renewal: match (flag(10), flag(11)) {
-            (false, false) => Renewal::Untold,
+            (false, false) => Renewal::Unknown,
             (true, false) => Renewal::After,
             (false, true) => Renewal::Before,
             (true, true) => Renewal::InWindow,

@@ -110,7 +110,7 @@ fn an_index_is_read_back_from_its_file() {
 }
 
 #[test]
-fn a_file_tells_whose_it_is_and_may_hold_nothing_beside_the_index() {
+fn a_file_names_its_database_and_holds_only_the_index() {
     let bytes = written(&filled(), &SnapshotExtras::default());
     let snapshot = Index::read_from(&bytes[..], bytes.len() as u64, None).unwrap();
     assert!(snapshot.key == KEY);

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
+
 use crate::domain::math::number::real;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 
 /// The state of a source.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SourceState {
     /// Another process reads it.
     Elsewhere,
@@ -20,21 +23,9 @@ pub enum SourceState {
     Starting,
 }
 
-impl SourceState {
-    /// Its name in the API.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Elsewhere => "elsewhere",
-            Self::Failing => "failing",
-            Self::Reading => "reading",
-            Self::Starting => "starting",
-        }
-    }
-}
-
 /// What is known about a source.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SourceReport {
     /// The configured name.
     pub name: String,
@@ -47,10 +38,12 @@ pub struct SourceReport {
     /// Since when it has this state.
     pub since: Timestamp,
     /// Why it fails. It may name hosts and files, so only operators see it.
+    #[serde(skip)]
     pub reason: Option<String>,
     /// Everything before this was read; `None` if nothing was.
     pub data_through: Option<Timestamp>,
     /// Records counted by this process.
+    #[serde(skip)]
     pub records: u64,
     /// Unreadable records skipped by this process.
     pub skipped: u64,

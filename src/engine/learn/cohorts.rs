@@ -100,9 +100,9 @@ impl Cohort {
             Renewal::After => &mut self.renewals.after,
             Renewal::Before => &mut self.renewals.before,
             Renewal::InWindow => &mut self.renewals.in_window,
-            Renewal::Untold if entry.replaced => &mut self.renewals.untold,
-            Renewal::Untold if now < entry.window.to => &mut self.renewals.ahead,
-            Renewal::Untold => &mut self.renewals.overdue,
+            Renewal::Unknown if entry.replaced => &mut self.renewals.untold,
+            Renewal::Unknown if now < entry.window.to => &mut self.renewals.ahead,
+            Renewal::Unknown => &mut self.renewals.overdue,
         };
         *counter += 1;
     }

@@ -68,7 +68,7 @@ impl Engine {
         let now = self.now();
         metrics::counter!("offpeak_source_records_total", "source" => name.to_owned())
             .increment(records);
-        self.tell(name, |report| {
+        self.update(name, |report| {
             if report.state != SourceState::Reading {
                 tracing::info!(event = "source_reading", source = name);
                 report.state = SourceState::Reading;
@@ -85,7 +85,7 @@ impl Engine {
         let now = self.now();
         metrics::counter!("offpeak_source_failures_total", "source" => name.to_owned())
             .increment(1);
-        self.tell(name, |report| {
+        self.update(name, |report| {
             if report.reason.as_deref() != Some(reason) {
                 tracing::warn!(event = "source_failing", source = name, reason);
             }
@@ -100,7 +100,7 @@ impl Engine {
     /// Another process reads this source.
     pub fn source_elsewhere(&self, name: &str) {
         let now = self.now();
-        self.tell(name, |report| {
+        self.update(name, |report| {
             if report.state != SourceState::Elsewhere {
                 tracing::info!(event = "source_elsewhere", source = name);
                 report.state = SourceState::Elsewhere;
@@ -115,19 +115,19 @@ impl Engine {
         metrics::counter!("offpeak_source_skipped_total", "source" => name.to_owned())
             .increment(records);
         tracing::warn!(event = "source_skipped", source = name, records, what);
-        self.tell(name, |report| {
+        self.update(name, |report| {
             report.skipped = report.skipped.saturating_add(records);
         });
     }
 
     /// This many of a source's logs fail now, while others are read.
     pub fn source_logs_failing(&self, name: &str, logs: u64) {
-        self.tell(name, |report| report.logs_failing = logs);
+        self.update(name, |report| report.logs_failing = logs);
     }
 
     /// The precision of hourly counts, for a source of which only a sample is read.
     pub fn source_sampled(&self, name: &str, relative_error: Option<f64>) {
-        self.tell(name, |report| report.relative_error = relative_error);
+        self.update(name, |report| report.relative_error = relative_error);
     }
 
     /// A source is no longer configured.
@@ -149,7 +149,7 @@ impl Engine {
         self.priors.valid_until(source)
     }
 
-    fn tell(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {
+    fn update(&self, name: &str, change: impl FnOnce(&mut SourceReport)) {
         self.sources.with(|board| {
             if let Some(report) = board.get_mut(name) {
                 change(report);

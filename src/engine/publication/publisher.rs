@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::domain::demand::profile::Profile;
 use crate::domain::policy::ca::CaPolicy;
-use crate::domain::publication::documents::documents_after;
+use crate::domain::publication::documents::documents;
 use crate::domain::publication::page::{Facts, INDEX, OUTLOOK_HOURS, pages};
 use crate::domain::publication::ranking::Times;
 use crate::domain::status::PublicIncident;
@@ -183,7 +183,7 @@ impl Engine {
         let times = Times::new(now, memory.config.publish_interval_seconds);
         let before = self.publication();
         let before = before.as_ref().map_or(&[][..], |before| &before.documents);
-        let mut documents = documents_after(before, &cas, &times);
+        let mut documents = documents(before, &cas, &times);
         let incidents = PublicIncident::all(memory.incidents().values(), now);
         let facts = Facts {
             base_url: memory.config.base_url.as_deref(),
@@ -228,7 +228,7 @@ impl Engine {
         }
         let behind = self.now().unix() - self.fed_at.load(Ordering::Relaxed);
         if behind > FEED_LATE_SECONDS {
-            degraded.push(format!("the store has not been heard of for {behind} s"));
+            degraded.push(format!("the store has not been reached for {behind} s"));
         }
         if let Some(who) = self.store().away() {
             degraded.push(format!(

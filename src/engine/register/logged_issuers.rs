@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuer_is_told_once_an_hour_and_no_more_than_can_be_kept() {
+    fn an_issuer_is_logged_once_an_hour_up_to_a_limit() {
         let issuers = LoggedIssuers::default();
         let now = Timestamp::from_unix(1_795_255_200);
         let issuer = |number: u16| KeyIdentifier::new(&number.to_be_bytes()).unwrap();

@@ -51,7 +51,7 @@ impl Engine {
         let (memory, now) = (self.memory(), self.now());
         let counting = Arc::clone(&memory);
         run_blocking(move || counting.count_all()).await?;
-        load_into(&memory, self.store(), Load::BesideCertificates, now).await?;
+        load_into(&memory, self.store(), Load::WithoutCertificates, now).await?;
         let outcome = self.read_feed(&memory, position).await?;
         if outcome == Applied::Done {
             memory.begin_shadows(now);

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_counted_once_and_remembered_while_it_is_told() {
+    fn a_batch_is_counted_once_and_remembered_while_it_is_repeated() {
         let mut batches = Batches::default();
         let mut pass = |returned: &[i64]| {
             let _ = batches.open_pass();

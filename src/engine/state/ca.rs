@@ -109,7 +109,7 @@ impl Ca {
         observation: &Observation,
         counted_at: Option<Timestamp>,
     ) {
-        self.teach(|series| series.add_heard(observation, counted_at));
+        self.teach(|series| series.add_stored(observation, counted_at));
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.add(observation);
     }
@@ -124,7 +124,7 @@ impl Ca {
         drop(allocator);
         self.teach(|series| {
             series.add_registration(new.issued_at, new.hour_known, new.steered);
-            series.hear_of_registry(new.registered_at);
+            series.note_registered(new.registered_at);
         });
     }
 

@@ -294,7 +294,7 @@ impl Memory {
         };
         let kept: Vec<f64> = self.cas.iter().map(|ca| ca.kept_share(now)).collect();
         let kept_share = |entry: &Entry| kept.get(usize::from(entry.ca)).copied().unwrap_or(1.0);
-        let tell = |entry: &Entry, expected: Option<Expected>| match expected {
+        let on_change = |entry: &Entry, expected: Option<Expected>| match expected {
             Some(expected) => self.rebook(entry, expected),
             None if entry.replaced => {}
             None => {
@@ -304,7 +304,7 @@ impl Memory {
             }
         };
         self.index
-            .sweep(since, now, over_before, look, kept_share, tell);
+            .sweep(since, now, over_before, look, kept_share, on_change);
     }
 
     /// Changes the expectation for an entry that counts.

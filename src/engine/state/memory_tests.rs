@@ -27,7 +27,7 @@ enum Event {
     /// The registration fails after the draw.
     BreakOff,
     /// The feed returns the row again.
-    Retell,
+    Repeat,
     /// A look-up reads the row.
     LookUp,
     /// A client polls.
@@ -44,7 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         any::<bool>().prop_map(|feed_first| Event::Register { feed_first }),
         Just(Event::BreakOff),
-        Just(Event::Retell),
+        Just(Event::Repeat),
         Just(Event::LookUp),
         Just(Event::Poll),
         Just(Event::Succeed),
@@ -116,9 +116,9 @@ impl Model {
         booking
     }
 
-    fn tell(&self, certificate: &Certificate) {
-        let retold = Change::Certificate(Box::new(certificate.clone()));
-        let _ = self.memory.apply(retold);
+    fn repeat(&self, certificate: &Certificate) {
+        let repeated = Change::Certificate(Box::new(certificate.clone()));
+        let _ = self.memory.apply(repeated);
     }
 
     fn happen(&mut self, n: u8, event: Event) {
@@ -128,7 +128,7 @@ impl Model {
                 let new = row(n, self.now);
                 self.draw(&new);
                 if feed_first {
-                    self.tell(&new);
+                    self.repeat(&new);
                 }
                 self.memory.put(&new, RowOrigin::Drawn);
                 self.rows.insert(n, new);
@@ -137,7 +137,7 @@ impl Model {
                 let booking = self.draw(&row(n, self.now));
                 self.memory.cas[0].allocator().ledger.unbook(&booking);
             }
-            (Event::Retell, Some(row)) => self.tell(&row),
+            (Event::Repeat, Some(row)) => self.repeat(&row),
             (Event::LookUp, Some(row)) => self.memory.put(&row, RowOrigin::Read),
             (Event::Poll, Some(row)) => {
                 let fingerprint = self.memory.index.fingerprint(&row.id);
@@ -243,7 +243,7 @@ fn what_polls_have_shown_outlives_a_new_sum() {
 }
 
 #[test]
-fn a_stale_row_does_not_undo_what_the_feed_told() {
+fn a_stale_row_does_not_undo_what_the_feed_brought() {
     let memory = memory();
     let drawn = row(0, NOW);
     memory.cas[0]

@@ -11,10 +11,10 @@ impl Memory {
     /// the successor arrives. Only done if there is a control group to compare with.
     pub(in crate::engine) fn renewal(&self, ca: usize, certificate: &Certificate) -> Renewal {
         let Some(Successor::By(by)) = &certificate.successor else {
-            return Renewal::Untold;
+            return Renewal::Unknown;
         };
         if self.config.cas[ca].control_share <= 0.0 {
-            return Renewal::Untold;
+            return Renewal::Unknown;
         }
         let successor = self.index.fingerprint(by);
         if let Some(minute) = self.index.get(successor, |entry| entry.issued_at) {
@@ -25,7 +25,7 @@ impl Memory {
         if awaited.len() < MOST_PENDING {
             awaited.insert(successor, self.index.fingerprint(&certificate.id));
         }
-        Renewal::Untold
+        Renewal::Unknown
     }
 
     /// Records when a successor was issued for the certificate that waits for it, if any.

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 
-use super::experiments::{OneCa, answer, no_ca};
+use super::experiments::{OneCa, no_ca};
+use super::uncached::answer;
 use crate::http::state::Admin;
 use crate::wire::problem::Problem;
 

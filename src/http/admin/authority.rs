@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::guesses::{self, Guesses, Verdict};
 use crate::config::{Scope, Token};
-use crate::domain::demand::permission::Teller;
+use crate::domain::demand::permission::Reporter;
 use crate::engine::Engine;
 use crate::wire::Sender;
 use crate::wire::problem::Problem;
@@ -31,8 +31,8 @@ pub(in crate::http) async fn admit(
     let path = request.uri().path();
     let judged = judge(request.headers(), (scope, path), &engine.config().tokens);
     match judged {
-        Ok(teller) => {
-            request.extensions_mut().insert(teller);
+        Ok(reporter) => {
+            request.extensions_mut().insert(reporter);
             on(engine.background(), next.run(request)).await
         }
         Err(Refusal::Unknown) if guesses.count(sender) == Verdict::TooMany => {
@@ -111,19 +111,19 @@ fn judge(
     request: &HeaderMap,
     (scope, path): (Scope, &str),
     tokens: &[Token],
-) -> Result<Teller, Refusal> {
+) -> Result<Reporter, Refusal> {
     let presented = bearer(request).ok_or(Refusal::Missing)?;
     let token = known(tokens, presented).ok_or(Refusal::Unknown)?;
-    let teller = || Teller::with_token(&token.name, token.sources.clone());
+    let reporter = || Reporter::with_token(&token.name, token.sources.clone());
     if token.scopes.contains(&Scope::Admin) {
-        return Ok(teller());
+        return Ok(reporter());
     }
     if token.scopes.contains(&scope) {
-        if path.starts_with(CERTIFICATES) && !token.sources.tells_of_certificates() {
+        if path.starts_with(CERTIFICATES) && !token.sources.may_register() {
             let token = token.name.clone();
             return Err(Refusal::Bound { token });
         }
-        return Ok(teller());
+        return Ok(reporter());
     }
     let token = token.name.clone();
     Err(Refusal::Lacking { token, scope })

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 
 use super::subject::{Subject, unregistered};
+use super::uncached::{answer, uncached};
 use crate::domain::certificate::certid::CertId;
 use crate::domain::certificate::{Certificate, Successor};
 use crate::domain::time::Timestamp;
@@ -55,13 +56,7 @@ pub(in crate::http) async fn explain(
 ) -> Result<impl IntoResponse, Problem> {
     let explanation = admin.engine.explain(&id).await?;
     let explanation = explanation.ok_or_else(|| unregistered(&id))?;
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        explanation.to_string(),
-    ))
+    answer(&explanation)
 }
 
 /// `DELETE /v1/certificates/{certid}`.
@@ -91,13 +86,7 @@ pub(in crate::http) async fn list(
         let engine = Arc::clone(&admin.engine);
         async move { following(&engine, page).await }
     });
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/x-ndjson"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        Body::from_stream(lines),
-    ))
+    Ok(uncached("application/x-ndjson", Body::from_stream(lines)))
 }
 
 /// The part of the registry to list.

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use serde::Serialize;
 
+use super::uncached::answer;
 use crate::domain::policy::ca::CaName;
 use crate::engine::{Engine, Shadowed};
 use crate::http::public::forecast::ambiguous;
 use crate::http::state::Admin;
-use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query;
 
@@ -80,15 +78,4 @@ pub(in crate::http) fn one_ca(engine: &Engine, named: Option<&str>) -> Result<Ca
 pub(in crate::http) fn no_ca(name: &str) -> Problem {
     let shown: String = name.chars().take(63).collect();
     Problem::missing(format!("no CA is named {shown:?}"))
-}
-
-/// An answer that must not be cached.
-pub(in crate::http) fn answer<T: Serialize>(
-    value: &T,
-) -> Result<impl IntoResponse + use<T>, Problem> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body::written(value)?))
 }

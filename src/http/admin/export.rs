@@ -1,17 +1,17 @@
 //! `/v1/export`: counts by minute, for peers.
 
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
+use super::uncached::answer;
 use crate::domain::demand::observation::{Kind, Observation, Source};
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::Timestamp;
 use crate::engine::ExportCursor;
 use crate::http::state::Admin;
-use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query;
 
@@ -46,13 +46,7 @@ pub(in crate::http) async fn show(
         more: export.more,
         observations: export.observations.iter().map(Line::from).collect(),
     };
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body::written(&document)?,
-    ))
+    answer(&document)
 }
 
 impl<S: Sync> FromRequestParts<S> for Wanted {

@@ -1,22 +1,17 @@
 //! `/healthz`, `/readyz` and `/metrics`, for monitoring.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
+use super::uncached::uncached;
 use crate::engine::Readiness;
 use crate::http::state::Admin;
 use crate::telemetry::Metrics;
 
 /// `GET /healthz`: the process responds.
 pub(in crate::http) async fn alive() -> impl IntoResponse {
-    (
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        r#"{"alive":true}"#,
-    )
+    uncached("application/json", r#"{"alive":true}"#)
 }
 
 /// `GET /readyz`: 200 if the service can do its work, else 503, with a list of what is degraded.
@@ -27,23 +22,11 @@ pub(in crate::http) async fn ready(State(admin): State<Admin>) -> impl IntoRespo
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        status,
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        serde_json::json!({ "ready": ready, "degraded": degraded }).to_string(),
-    )
+    let document = serde_json::json!({ "ready": ready, "degraded": degraded });
+    (status, uncached("application/json", document.to_string()))
 }
 
 /// `GET /metrics`: Prometheus text format.
 pub(in crate::http) async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    (
-        [
-            (header::CONTENT_TYPE, Metrics::CONTENT_TYPE),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        admin.metrics.render(),
-    )
+    uncached(Metrics::CONTENT_TYPE, admin.metrics.render())
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::incident_members::{amendment, draft};
-use crate::domain::moves::incident::{HourLoad, Incident};
+use super::subject::Number;
+use super::uncached::answer;
 use crate::engine::{Amended, Engine, Foreseen, IncidentError, Intent, Progress};
 use crate::http::state::Admin;
 use crate::ingest::{self, NamedFormat};
@@ -44,8 +44,7 @@ pub(in crate::http) async fn list(
     _: NoParameters,
 ) -> Result<Response, Problem> {
     let standings = admin.engine.incidents().await?;
-    let incidents: Vec<Answer> = standings.iter().map(Answer::of).collect();
-    written(&serde_json::json!({ "incidents": incidents }))
+    answer(&serde_json::json!({ "incidents": standings }))
 }
 
 /// `GET /v1/incidents/{id}`.
@@ -54,7 +53,7 @@ pub(in crate::http) async fn show(
     _: NoParameters,
     Number(id): Number,
 ) -> Result<Response, Problem> {
-    written(&Answer::of(&admin.engine.incident(id).await?))
+    answer(&admin.engine.incident(id).await?)
 }
 
 /// `PATCH /v1/incidents/{id}`: answers after all windows have moved.
@@ -87,7 +86,7 @@ pub(in crate::http) async fn load(
     let format = NamedFormat::of_media_type(body::content_type(&headers))?;
     let (decoder, pieces) = (format.decoder(None), unpacked(&headers, body)?);
     let named = ingest::name_certificates(&admin.engine, id, decoder, pieces).await?;
-    let mut answer = written(&named)?;
+    let mut answer = answer(&named)?;
     *answer.status_mut() = body::status_of(&named.report);
     Ok(answer)
 }
@@ -103,103 +102,28 @@ pub fn incident_document(
     intent: Intent,
 ) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(Answer {
-        plan: foreseen.map(Plan::of),
+        progress,
+        plan: foreseen,
         dry_run: (intent == Intent::DryRun).then_some(true),
-        ..Answer::of(progress)
     })
-}
-
-/// The number in the path.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct Number(i64);
-
-impl<S: Sync> FromRequestParts<S> for Number {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // The route has matched, so this is the number after `/v1/incidents/`.
-        let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
-        text.parse().map(Self).map_err(|_| {
-            let shown: String = text.chars().take(40).collect();
-            Problem::missing(format!("there is no incident {shown:?}: they have numbers"))
-        })
-    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
     #[serde(flatten)]
-    incident: &'a Incident,
-    polled_since: u64,
-    replaced: u64,
+    progress: &'a Progress,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Plan>,
+    plan: Option<&'a Foreseen>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<bool>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Plan {
-    to_move: u64,
-    stays: u64,
-    too_late: u64,
-    silent: u64,
-    hours: Vec<HourLoad>,
-}
-
-impl<'a> Answer<'a> {
-    const fn of(progress: &'a Progress) -> Self {
-        Self {
-            incident: &progress.incident,
-            polled_since: progress.polled_since,
-            replaced: progress.replaced,
-            plan: None,
-            dry_run: None,
-        }
-    }
-}
-
-impl Plan {
-    fn of(foreseen: &Foreseen) -> Self {
-        let hour = |hour: &HourLoad| HourLoad {
-            normal: rounded(hour.normal),
-            returning: rounded(hour.returning),
-            moved: rounded(hour.moved),
-            ..*hour
-        };
-        Self {
-            to_move: foreseen.to_move,
-            stays: foreseen.stays,
-            too_late: foreseen.unreached.too_late,
-            silent: foreseen.unreached.silent,
-            hours: foreseen.hours.iter().map(hour).collect(),
-        }
-    }
-}
-
-/// Rounded to a tenth of a certificate; more digits would be noise.
-fn rounded(load: f64) -> f64 {
-    (load * 10.0).round() / 10.0
 }
 
 async fn answered(engine: &Engine, amended: Amended, intent: Intent) -> Result<Response, Problem> {
     let Amended { incident, foreseen } = amended;
     let progress = engine.progress(incident).await?;
-    written(&Answer {
-        plan: foreseen.as_ref().map(Plan::of),
-        dry_run: (intent == Intent::DryRun).then_some(true),
-        ..Answer::of(&progress)
-    })
-}
-
-fn written<T: Serialize>(value: &T) -> Result<Response, Problem> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body::written(value)?).into_response())
+    let document = incident_document(&progress, foreseen.as_ref(), intent);
+    answer(&document.map_err(|_| Problem::internal())?)
 }
 
 impl From<IncidentError> for Problem {

@@ -18,3 +18,4 @@ pub(super) mod rebalances;
 pub(super) mod replaced;
 pub(super) mod revoked;
 pub(super) mod subject;
+pub(super) mod uncached;

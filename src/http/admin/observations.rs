@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 
-use crate::domain::demand::permission::Teller;
+use crate::domain::demand::permission::Reporter;
 use crate::http::state::Admin;
 use crate::ingest::{self, ObservationFormat, Observed, Unknown};
 use crate::store::BatchKey;
@@ -22,7 +22,7 @@ const MOST_KEY_CHARACTERS: usize = 255;
 /// `POST`.
 pub(in crate::http) async fn count(
     State(admin): State<Admin>,
-    Extension(teller): Extension<Teller>,
+    Extension(reporter): Extension<Reporter>,
     _: NoParameters,
     headers: HeaderMap,
     body: Body,
@@ -31,7 +31,7 @@ pub(in crate::http) async fn count(
     let format = (format, Unknown::Refused);
     let key = key(&headers)?;
     let body = unpacked(&headers, body)?;
-    match ingest::observe(&admin.engine, &teller, format, body, key).await? {
+    match ingest::observe(&admin.engine, &reporter, format, body, key).await? {
         Observed::Counted(report) | Observed::Repeated(report) => body::report(&report),
         Observed::KeyReused => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

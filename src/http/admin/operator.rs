@@ -10,16 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::uncached::answer;
 use crate::domain::demand::observation::Source;
 use crate::domain::demand::series::trust::Disagreement;
 use crate::domain::math::number::thousandths;
-use crate::domain::status::{ReportingSource, Status};
+use crate::domain::status::{LiveSeries, ReportingSource, Standing};
 use crate::domain::time::Timestamp;
-use crate::engine::{CaStanding, Engine, Readiness, SourceReport};
-use crate::http::public::status::Series;
+use crate::engine::{CaStanding, Engine, Readiness, SourceReport, SourceState};
 use crate::http::state::Admin;
 use crate::store::{Replica, Sharing};
-use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
 
@@ -91,7 +90,7 @@ struct OfConfigured {
     name: String,
     kind: &'static str,
     ca: Option<String>,
-    state: &'static str,
+    state: SourceState,
     since: Timestamp,
     data_through: Option<Timestamp>,
     /// Why it fails. It may name hosts and files, so only operators see it.
@@ -103,12 +102,10 @@ struct OfConfigured {
 struct OfCa {
     ca: String,
     environment: String,
-    status: Status,
-    since: Option<Timestamp>,
-    reason: String,
-    data_through: Option<Timestamp>,
+    #[serde(flatten)]
+    standing: Standing,
     sources: Vec<OfSource>,
-    last_hour: Vec<Series>,
+    last_hour: Vec<LiveSeries>,
 }
 
 #[derive(Serialize)]
@@ -139,11 +136,7 @@ pub(in crate::http) async fn overview(
     State(admin): State<Admin>,
     _: NoParameters,
 ) -> Result<impl IntoResponse, Problem> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body::written(&Overview::of(&admin.engine))?))
+    answer(&Overview::of(&admin.engine))
 }
 
 impl Overview {
@@ -189,7 +182,7 @@ impl From<SourceReport> for OfConfigured {
             name: report.name,
             kind: report.kind,
             ca: report.ca.map(String::from),
-            state: report.state.name(),
+            state: report.state,
             since: report.since,
             data_through: report.data_through,
             reason: report.reason,
@@ -213,20 +206,16 @@ impl OfReplica {
 
 impl OfCa {
     fn of(engine: &Engine, one: CaStanding) -> Self {
-        let live = engine.live(&one.ca).unwrap_or_default();
         Self {
             ca: one.ca.to_string(),
             environment: one.environment,
-            status: one.standing.status,
-            since: one.standing.since,
-            reason: one.standing.reason,
-            data_through: one.standing.data_through,
+            standing: one.standing,
             sources: one
                 .sources
                 .into_iter()
                 .map(|reporting| OfSource::of(reporting, &one.disagreements))
                 .collect(),
-            last_hour: live.into_iter().map(Series::from).collect(),
+            last_hour: engine.live(&one.ca).unwrap_or_default(),
         }
     }
 }

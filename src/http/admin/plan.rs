@@ -5,14 +5,15 @@ use std::iter;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use chrono_tz::Tz;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::experiments::{no_ca, one_ca};
+use super::uncached::uncached;
 use crate::config::zone;
 use crate::domain::ledger::forecast::Outlook;
 use crate::domain::plan::{
@@ -287,11 +288,7 @@ impl Asked {
                 missed: member.missed(terms.now),
             }
         });
-        let headers = [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
-        (headers, body).into_response()
+        uncached("application/json", body)
     }
 
     fn refused(&self, refusal: &Refusal) -> Result<Response, Problem> {

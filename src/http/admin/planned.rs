@@ -1,18 +1,18 @@
 //! `/v1/planned`: bulk events for the forecast.
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::experiments::{answer, one_ca};
-use crate::domain::policy::ca::CaName;
+use super::experiments::one_ca;
+use super::subject::Number;
+use super::uncached::answer;
 use crate::domain::policy::planned::Planned;
 use crate::domain::time::{DAY, Span, Timestamp};
 use crate::http::state::Admin;
-use crate::store::{MOST_PLANNED, StoredPlanned};
+use crate::store::MOST_PLANNED;
 use crate::wire::body;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
@@ -36,18 +36,6 @@ struct Request {
     certificates: f64,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    id: i64,
-    ca: &'a CaName,
-    name: &'a str,
-    from: Timestamp,
-    to: Timestamp,
-    certificates: f64,
-    made_at: Timestamp,
-}
-
 /// `POST`.
 pub(in crate::http) async fn announce(
     State(admin): State<Admin>,
@@ -61,7 +49,7 @@ pub(in crate::http) async fn announce(
     let event = request.checked(admin.engine.now())?;
     let ca = one_ca(&admin.engine, request.ca.as_deref())?;
     match admin.engine.announce(&ca, &request.name, event).await? {
-        Some(stored) => Ok((StatusCode::CREATED, answer(&Document::of(&stored))?).into_response()),
+        Some(stored) => Ok((StatusCode::CREATED, answer(&stored)?).into_response()),
         None => Err(Problem::new(
             StatusCode::CONFLICT,
             format!("there are {MOST_PLANNED} events, the most that are kept: withdraw some"),
@@ -75,7 +63,6 @@ pub(in crate::http) async fn list(
     _: NoParameters,
 ) -> Result<impl IntoResponse, Problem> {
     let planned = admin.engine.planned().await?;
-    let planned: Vec<Document<'_>> = planned.iter().map(Document::of).collect();
     answer(&serde_json::json!({ "planned": planned }))
 }
 
@@ -89,25 +76,6 @@ pub(in crate::http) async fn withdraw(
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::missing(format!("there is no planned event {id}")))
-    }
-}
-
-/// The number in the path.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct Number(i64);
-
-impl<S: Sync> FromRequestParts<S> for Number {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // The route has matched, so this is the number after `/v1/planned/`.
-        let text = parts.uri.path().split('/').nth(3).unwrap_or_default();
-        text.parse().map(Self).map_err(|_| {
-            let shown: String = text.chars().take(40).collect();
-            Problem::missing(format!(
-                "there is no planned event {shown:?}: they have numbers"
-            ))
-        })
     }
 }
 
@@ -139,19 +107,5 @@ impl Request {
             },
             certificates: self.certificates,
         })
-    }
-}
-
-impl<'a> Document<'a> {
-    fn of(stored: &'a StoredPlanned) -> Self {
-        Self {
-            id: stored.id,
-            ca: &stored.ca,
-            name: &stored.name,
-            from: stored.event.span.from,
-            to: stored.event.span.to,
-            certificates: stored.event.certificates,
-            made_at: stored.made_at,
-        }
     }
 }

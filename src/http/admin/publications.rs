@@ -1,9 +1,9 @@
 //! `/v1/publish`: publishes now.
 
 use axum::extract::State;
-use axum::http::header;
 use axum::response::IntoResponse;
 
+use super::uncached::answer;
 use crate::http::state::Admin;
 use crate::wire::problem::Problem;
 use crate::wire::query::NoParameters;
@@ -19,15 +19,8 @@ pub(in crate::http) async fn make(
         .iter()
         .map(|(path, _)| path.as_str())
         .collect();
-    let body = serde_json::json!({
+    answer(&serde_json::json!({
         "generatedAt": publication.made_at,
         "documents": paths,
-    });
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body.to_string(),
-    ))
+    }))
 }

@@ -7,7 +7,8 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::experiments::{answer, one_ca};
+use super::experiments::one_ca;
+use super::uncached::answer;
 use crate::engine::Rebalance;
 use crate::http::state::Admin;
 use crate::store::StoredRebalance;

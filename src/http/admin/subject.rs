@@ -1,4 +1,4 @@
-//! The certificate named in an admin path.
+//! The certificate, or the number, in an admin path.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -21,6 +21,27 @@ impl<S: Sync> FromRequestParts<S> for Subject {
             // A path may be long, so the error repeats only a part of it.
             let shown: String = text.chars().take(CertId::MOST_CHARACTERS).collect();
             Problem::malformed(format!("{shown:?} is no CertID: {error}"))
+        })
+    }
+}
+
+/// The number in `/v1/incidents/{id}…` or `/v1/planned/{id}`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Number(pub(in crate::http) i64);
+
+impl<S: Sync> FromRequestParts<S> for Number {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut path = parts.uri.path().split('/').skip(2);
+        let what = match path.next() {
+            Some("incidents") => "incident",
+            _ => "planned event",
+        };
+        let text = path.next().unwrap_or_default();
+        text.parse().map(Self).map_err(|_| {
+            let shown: String = text.chars().take(40).collect();
+            Problem::missing(format!("there is no {what} {shown:?}: they have numbers"))
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::fresh::{answer, json};
 use crate::domain::ledger::forecast::{Outlook, SlotOutlook, USUAL_HOURS};
+use crate::domain::math::number::thousandths;
 use crate::domain::policy::ca::CaName;
 use crate::domain::time::{MINUTE, Timestamp};
 use crate::http::state::Public;
@@ -18,8 +19,8 @@ use crate::wire::query::{parameters, unknown};
 const CACHING: &str = "public, max-age=60";
 
 /// How forecasts are revised.
-const REVISION: &str = "Made anew each minute from all that is known by then; what was told of a slot may \
-                        change until it has begun, and no earlier answer is kept.";
+const REVISION: &str = "Computed again each minute from all that is known by then. The forecast of a slot may \
+                        change until the slot begins, and no earlier answer is kept.";
 
 /// The request.
 #[derive(Clone, Debug, Default)]
@@ -75,14 +76,14 @@ pub(in crate::http) async fn show(
 /// The JSON document. Contains only relative numbers, because a CA's volume is its own business.
 fn document(ca: &CaName, outlook: &Outlook, hours: i64) -> Vec<u8> {
     let slot = |slot: &SlotOutlook| {
-        let relative = |load: f64| outlook.mean.map(|mean| decimals(load / mean));
+        let relative = |load: f64| outlook.mean.map(|mean| thousandths(load / mean));
         Slot {
             start: slot.span.from,
             expected: relative(slot.load.expected()),
             unsteered: relative(slot.load.unsteered),
             steered: relative(slot.load.steered),
-            capacity: decimals(slot.capacity.share),
-            headroom: slot.headroom().map(decimals),
+            capacity: thousandths(slot.capacity.share),
+            headroom: slot.headroom().map(thousandths),
             bound_by: slot.capacity.bound_by.clone(),
         }
     };
@@ -147,9 +148,4 @@ impl<S: Sync> FromRequestParts<S> for Asked {
         }
         Ok(asked)
     }
-}
-
-/// Rounds to three decimals; negative zero becomes zero.
-fn decimals(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0 + 0.0
 }

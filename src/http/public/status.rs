@@ -9,9 +9,9 @@ use super::forecast::{ambiguous, nobody};
 use super::fresh::{answer, json};
 use crate::domain::demand::series::trust::DISAGREEMENT;
 use crate::domain::math::number::thousandths;
-use crate::domain::status::{LIVE_MINUTES, LivePoint, LiveSeries, PublicIncident, Status};
+use crate::domain::status::{LIVE_MINUTES, LiveSeries, PublicIncident, Standing};
 use crate::domain::time::{MINUTE, Timestamp};
-use crate::engine::{CaStanding, SourceReport, meant};
+use crate::engine::{SourceReport, meant};
 use crate::http::state::Public;
 use crate::wire::problem::Problem;
 use crate::wire::query::OfCa;
@@ -30,7 +30,8 @@ struct Document {
     ca: Option<String>,
     cas: Vec<OfOne>,
     incidents: Vec<PublicIncident>,
-    sources: Vec<OfSource>,
+    /// The sources of load. Why one fails is for operators, in the log.
+    sources: Vec<SourceReport>,
 }
 
 #[derive(Serialize)]
@@ -44,30 +45,6 @@ struct OfOne {
     sources_disagree: bool,
 }
 
-/// The sources of load. Why one fails is for operators, in the log.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OfSource {
-    name: String,
-    kind: &'static str,
-    ca: Option<String>,
-    state: &'static str,
-    since: Timestamp,
-    data_through: Option<Timestamp>,
-    skipped: u64,
-    logs_failing: u64,
-    relative_error: Option<f64>,
-}
-
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Standing {
-    status: Status,
-    since: Option<Timestamp>,
-    reason: String,
-    data_through: Option<Timestamp>,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LiveDocument {
@@ -75,25 +52,7 @@ struct LiveDocument {
     generated_at: Timestamp,
     from: Timestamp,
     minutes: i64,
-    series: Vec<Series>,
-}
-
-/// The reports of one source for one endpoint from one vantage, by minute.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::http) struct Series {
-    source: &'static str,
-    endpoint: Option<String>,
-    vantage: Option<String>,
-    points: Vec<Option<Point>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Point {
-    load: f64,
-    failure_rate: Option<f64>,
-    latency_ms: Option<f64>,
+    series: Vec<LiveSeries>,
 }
 
 /// `GET /v1/status`.
@@ -116,31 +75,29 @@ pub(in crate::http) async fn show(
     };
     let document = Document {
         generated_at: engine.now(),
-        standing: worst.into(),
+        standing: worst.standing.clone(),
         ca: only.as_ref().map(ToString::to_string),
         incidents: engine.public_incidents(only.as_ref()),
         sources: engine
             .source_reports()
             .into_iter()
             .filter(|source| source.ca.is_none() || only.is_none() || source.ca == only)
-            .map(OfSource::from)
+            .map(|source| SourceReport {
+                relative_error: source.relative_error.map(thousandths),
+                ..source
+            })
             .collect(),
         cas: standings
             .iter()
             .map(|one| OfOne {
                 ca: one.ca.to_string(),
                 environment: one.environment.clone(),
-                standing: one.into(),
+                standing: one.standing.clone(),
                 sources_disagree: one.disagreements.iter().any(|of| of.share > DISAGREEMENT),
             })
             .collect(),
     };
-    Ok(answer(
-        json(&document),
-        "application/json",
-        CACHING,
-        &request,
-    ))
+    Ok(fresh(&document, &request))
 }
 
 /// `GET /v1/live`.
@@ -155,72 +112,17 @@ pub(in crate::http) async fn live(
         None => engine.unnamed_ca().map_err(|cas| ambiguous(&cas))?,
     };
     let now = engine.now();
-    let reported = engine.live(&ca).ok_or_else(|| nobody(ca.as_str()))?;
+    let series = engine.live(&ca).ok_or_else(|| nobody(ca.as_str()))?;
     let document = LiveDocument {
         ca: ca.to_string(),
         generated_at: now,
         from: Timestamp::from_unix((now.slot(MINUTE) - LIVE_MINUTES) * MINUTE),
         minutes: LIVE_MINUTES,
-        series: reported.into_iter().map(Series::from).collect(),
+        series,
     };
-    Ok(answer(
-        json(&document),
-        "application/json",
-        CACHING,
-        &request,
-    ))
+    Ok(fresh(&document, &request))
 }
 
-impl From<&CaStanding> for Standing {
-    fn from(one: &CaStanding) -> Self {
-        let standing = one.standing.clone();
-        Self {
-            status: standing.status,
-            since: standing.since,
-            reason: standing.reason,
-            data_through: standing.data_through,
-        }
-    }
-}
-
-impl From<SourceReport> for OfSource {
-    fn from(report: SourceReport) -> Self {
-        Self {
-            name: report.name,
-            kind: report.kind,
-            ca: report.ca.map(String::from),
-            state: report.state.name(),
-            since: report.since,
-            data_through: report.data_through,
-            skipped: report.skipped,
-            logs_failing: report.logs_failing,
-            relative_error: report.relative_error.map(thousandths),
-        }
-    }
-}
-
-impl From<LiveSeries> for Series {
-    fn from(reported: LiveSeries) -> Self {
-        Self {
-            source: reported.source.name(),
-            endpoint: reported.endpoint,
-            vantage: reported.vantage,
-            points: reported
-                .points
-                .into_iter()
-                .map(|point| point.map(Point::from))
-                .collect(),
-        }
-    }
-}
-
-impl From<LivePoint> for Point {
-    fn from(point: LivePoint) -> Self {
-        let decimals = |number: f64| (number * 1_000.0).round() / 1_000.0;
-        Self {
-            load: decimals(point.load),
-            failure_rate: point.failure_rate.map(decimals),
-            latency_ms: point.latency_ms.map(decimals),
-        }
-    }
+fn fresh(document: &impl Serialize, request: &HeaderMap) -> Response {
+    answer(json(document), "application/json", CACHING, request)
 }

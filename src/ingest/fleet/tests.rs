@@ -50,7 +50,7 @@ fn a_header_of_none_of_our_columns_is_no_list_of_names() {
 }
 
 #[test]
-fn json_and_plain_lists_are_told_by_their_beginning() {
+fn json_and_plain_lists_are_recognised_by_their_beginning() {
     for text in [
         format!("[{{\"certId\":\"{ID}\"}},{{\"names\":[\"a.example\"]}}]"),
         format!("{{\"certId\":\"{ID}\"}}\n{{\"names\":[\"a.example\"]}}\n"),
@@ -165,7 +165,7 @@ fn a_window_is_the_member_s_own_or_its_band() {
 
 /// A line of a megabyte is quoted only in part.
 #[test]
-fn a_long_value_is_told_short() {
+fn a_long_value_is_shown_cut() {
     let long = "9".repeat(1 << 20);
     for list in [
         format!("names\n{long}.example\n"),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn each_serial_of_a_list_is_told_in_der_and_pem() {
+    fn each_serial_of_a_list_is_read_from_der_and_pem() {
         let (der, pem) = list(&[
             (0x1234, None),
             (0x80, Some(RevocationReason::KeyCompromise)),

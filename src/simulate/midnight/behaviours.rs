@@ -21,13 +21,13 @@ pub(super) enum Again {
     Never,
     /// After `Retry-After`. Without one the run has failed, or it tries again after a second,
     /// doubling to ten.
-    AsTold {
+    AsRequested {
         /// The most tries in a run.
         posts: u32,
         /// A longer `Retry-After`, in seconds, ends the run.
         most_seconds: i64,
         /// Whether it tries again without `Retry-After`.
-        untold: bool,
+        without_hint: bool,
     },
     /// On its own schedule, ignoring `Retry-After`.
     Own {
@@ -52,10 +52,10 @@ const MOD_MD: &[f64] = &[
 ];
 
 const FAILS: Again = Again::Never;
-const X_CRYPTO: Again = Again::AsTold {
+const X_CRYPTO: Again = Again::AsRequested {
     posts: u32::MAX,
     most_seconds: DAY,
-    untold: true,
+    without_hint: true,
 };
 
 /// certbot gives up after 45 s without an octet, and an interim answer counts.
@@ -98,15 +98,20 @@ const KNOWN: &[(&str, &str, f64, Behaviour)] = &[
         "nginx-acme",
         "nginx-acme",
         1.0,
-        behaviour("nginx-acme", as_told(3, DAY)),
+        behaviour("nginx-acme", as_requested(3, DAY)),
     ),
     (
         "acme.sh",
         "acme.sh",
         1.0,
-        behaviour("acme.sh/", as_told(20, 10 * MINUTE)),
+        behaviour("acme.sh/", as_requested(20, 10 * MINUTE)),
     ),
-    ("uacme", "uacme", 1.0, behaviour("uacme/", as_told(3, HOUR))),
+    (
+        "uacme",
+        "uacme",
+        1.0,
+        behaviour("uacme/", as_requested(3, HOUR)),
+    ),
     ("RFC step 5", "RFC step 5", 1.0, behaviour("", X_CRYPTO)),
     ("mod_md", "mod_md", 1.0, behaviour("", own(MOD_MD, 0.5))),
 ];
@@ -126,11 +131,11 @@ const fn own(waits: &'static [f64], spread: f64) -> Again {
     Again::Own { waits, spread }
 }
 
-const fn as_told(posts: u32, most_seconds: i64) -> Again {
-    Again::AsTold {
+const fn as_requested(posts: u32, most_seconds: i64) -> Again {
+    Again::AsRequested {
         posts,
         most_seconds,
-        untold: false,
+        without_hint: false,
     }
 }
 
@@ -165,17 +170,17 @@ impl Behaviour {
     ) -> Option<f64> {
         match self.again {
             Again::Never => None,
-            Again::AsTold {
+            Again::AsRequested {
                 posts: most,
                 most_seconds,
-                untold,
+                without_hint,
             } => match retry_after {
                 _ if posts >= most => None,
                 Some(seconds) if seconds > most_seconds => None,
                 // Up to a second more, because clients sleep whole seconds and then request a
                 // nonce.
                 Some(seconds) => Some(crate::domain::math::number::real(seconds) + draw),
-                None if untold => Some(f64::from(1_u32 << posts.min(4)).min(10.0)),
+                None if without_hint => Some(f64::from(1_u32 << posts.min(4)).min(10.0)),
                 None => None,
             },
             Again::Own { waits, spread } => {

@@ -54,7 +54,7 @@ pub(super) enum Door {
     /// Admission, and whether rejected clients are assigned individual seconds.
     Gateway {
         admission: Box<Admission>,
-        tells: bool,
+        assigns: bool,
     },
 }
 
@@ -79,7 +79,7 @@ impl Door {
                     held_octets: usize::MAX,
                     per_account: None,
                 })),
-                tells: rule == Rule::Offpeak,
+                assigns: rule == Rule::Offpeak,
             },
         }
     }
@@ -105,8 +105,8 @@ impl Door {
                     *busy
                 }
             }
-            Self::Gateway { admission, tells } => {
-                match admission.ask(now, &request(post, *tells)) {
+            Self::Gateway { admission, assigns } => {
+                match admission.ask(now, &request(post, *assigns)) {
                     Decision::Forward => {
                         admission.answered(now, 0, Outcome::Answered);
                         Answer::Order
@@ -117,7 +117,7 @@ impl Door {
                     }
                     | Decision::TurnAway {
                         retry_after_seconds,
-                    } => Answer::Busy(if *tells {
+                    } => Answer::Busy(if *assigns {
                         retry_after_seconds
                     } else {
                         CONSTANT_SECONDS
@@ -129,7 +129,7 @@ impl Door {
 
     /// The next decision about a held request.
     pub(super) fn next(&mut self, now: Moment) -> Option<(Ticket, Answer)> {
-        let Self::Gateway { admission, tells } = self else {
+        let Self::Gateway { admission, assigns } = self else {
             return None;
         };
         Some(match admission.next(now)? {
@@ -141,7 +141,7 @@ impl Door {
                 ticket,
                 retry_after_seconds,
             } => {
-                let retry_after = if *tells {
+                let retry_after = if *assigns {
                     retry_after_seconds
                 } else {
                     CONSTANT_SECONDS

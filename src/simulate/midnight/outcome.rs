@@ -4,7 +4,7 @@
 pub const NAME: &str = "midnight";
 /// Its description in a sentence.
 pub const DESCRIPTION: &str =
-    "The seconds around midnight, at the door of a CA that bears three times its mean load";
+    "The seconds around midnight, at the door of a CA that can take three times its mean load";
 
 /// The rule for new orders beyond the CA's capacity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,7 +11,7 @@ use crate::report::{grouped, table::aligned};
 #[must_use]
 pub fn to_table(outcome: &Outcome) -> String {
     let mut text = format!(
-        "{NAME}: {DESCRIPTION}\nseed {}; {:.1} new orders a second in the mean, the CA bears {:.1}; \
+        "{NAME}: {DESCRIPTION}\nseed {}; {:.1} new orders a second in the mean, the CA can take {:.1}; \
          {} clients that come between 23:50 and 00:30; {} fail whatever is done\n\n",
         outcome.seed,
         outcome.mean,
@@ -24,8 +24,8 @@ pub fn to_table(outcome: &Outcome) -> String {
     let head = [
         "rule",
         "fail until next run",
-        "worst second / bears",
-        "worst minute / bears",
+        "worst second / limit",
+        "worst minute / limit",
         "in vain",
         "next midnight's second / mean",
         "last served",

@@ -94,12 +94,12 @@ fn client(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Clie
 /// The ticks of a kind: some kinds have none, some have fixed ones, and others need `ticks`.
 fn ticks_of(
     kind: ClientKind,
-    told: Option<Ticks>,
+    configured: Option<Ticks>,
     section: &mut Section<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Ticks> {
     match kind {
-        ClientKind::NoAri => told,
+        ClientKind::NoAri => configured,
         ClientKind::Exact => {
             if section.has("ticks") {
                 let reason = "an exact client runs all the time: it has no ticks";
@@ -107,8 +107,8 @@ fn ticks_of(
             }
             None
         }
-        ClientKind::ModMd => told.or(Some(MOD_MD)),
-        ClientKind::Ticking => told.or(Some(CADDY)),
+        ClientKind::ModMd => configured.or(Some(MOD_MD)),
+        ClientKind::Ticking => configured.or(Some(CADDY)),
         ClientKind::CronNextTick
         | ClientKind::CronRedraw
         | ClientKind::NeverSucceeds
@@ -117,7 +117,7 @@ fn ticks_of(
                 let reason = format!("is missing: a {} client wakes at ticks", kind.name());
                 section.fault("ticks", problems, reason);
             }
-            told
+            configured
         }
     }
 }
@@ -140,7 +140,7 @@ fn ticks(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Ticks
     let wandering = ["least", "most"].map(|key| section.has(key));
     if wandering.contains(&true) {
         if section.has("every") {
-            section.fault("every", problems, "has least and most beside it");
+            section.fault("every", problems, "is given together with least or most");
         }
         return wandering_ticks(section, problems);
     }

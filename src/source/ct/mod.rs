@@ -145,7 +145,7 @@ impl Following {
         if counter.names().is_empty() {
             let of = ca.map_or_else(|| "no [[ca]]".to_owned(), |ca| format!("the CA {ca}"));
             return Err(SourceError::Wrong(format!(
-                "{of} has `issuers`: certificates in logs are told apart by them"
+                "{of} has `issuers`: they say which certificates in logs are the CA's"
             )));
         }
         let cursor: Cursor = progress.cursor()?;
@@ -189,7 +189,7 @@ impl Following {
                 Err(error) => failure = Some(self.hold(number, error)?),
             }
         }
-        self.tell_failing();
+        self.report_failing();
         match failure {
             Some(error) if !well => Err(error),
             _ => Ok(()),
@@ -346,7 +346,7 @@ impl Following {
     }
 
     /// Reports how many of the logs are left alone now.
-    fn tell_failing(&self) {
+    fn report_failing(&self) {
         let failing = self.logs.iter().filter(|log| !log.is_asked()).count();
         let engine = self.progress.engine();
         engine.source_logs_failing(self.progress.source(), failing as u64);
@@ -366,7 +366,7 @@ impl Following {
             log = log.remote.log().description,
             %error
         );
-        self.tell_failing();
+        self.report_failing();
         Ok(error)
     }
 }

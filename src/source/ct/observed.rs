@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_told_by_the_hour_unless_it_knows_nothing_of_hours() {
+    fn a_sample_is_reported_by_the_hour_unless_it_is_too_small() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let from = at("2026-11-28T01:45:00Z");
         let done = |until: &str, count| -> Vec<(i64, u64)> {

@@ -267,7 +267,7 @@ mod tests {
 
     /// Rotated after the folder was listed, and before the file is read.
     #[test]
-    fn a_file_that_took_another_s_place_is_told_from_it() {
+    fn a_file_that_replaced_another_is_distinguished_from_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("acme.log");
         let line = |text: &str| format!("{}\n", text.repeat(100));

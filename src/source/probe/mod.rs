@@ -70,7 +70,7 @@ pub(super) async fn read_once(
     probe.round().await?;
     if let Some(ended) = probe.ordering.join_next().await {
         let mut batch = Batch::default();
-        probe.tell_order(&mut batch, ended);
+        probe.add_order(&mut batch, ended);
         let cursor: Cursor = probe.progress.cursor()?;
         let through = cursor.through;
         probe.progress.advance(&cursor, batch, through).await?;
@@ -133,7 +133,7 @@ impl Probe {
             };
             serde_json::from_slice::<Directory>(&body).map_err(wrong)
         });
-        self.tell(&mut batch, "directory", directory.is_ok(), took);
+        self.add(&mut batch, "directory", directory.is_ok(), took);
         if let Ok(directory) = directory {
             let (nonce, took) = self.ask(&directory.new_nonce).await;
             // A nonce comes with status 204 for GET, and with 200 for HEAD.
@@ -142,11 +142,11 @@ impl Probe {
                 Err(FetchError::Status { status, .. }) => status < 300,
                 Err(_) => false,
             };
-            self.tell(&mut batch, "new-nonce", well, took);
+            self.add(&mut batch, "new-nonce", well, took);
         }
         batch.records = 1;
         if let Some(ended) = self.ordering.try_join_next() {
-            self.tell_order(&mut batch, ended);
+            self.add_order(&mut batch, ended);
         }
         let through = Some(self.progress.now());
         let ordered = self.order_if_due()?;
@@ -177,13 +177,13 @@ impl Probe {
     }
 
     /// Reports the result of an order. An order that failed on this side is only logged.
-    fn tell_order(&self, batch: &mut Batch, ended: Result<Measured, JoinError>) {
+    fn add_order(&self, batch: &mut Batch, ended: Result<Measured, JoinError>) {
         let source = self.progress.source();
         let Ok(measured) = ended else {
             return;
         };
         for step in &measured.steps {
-            self.tell(batch, step.endpoint.name(), step.is_well(), step.took);
+            self.add(batch, step.endpoint.name(), step.is_well(), step.took);
         }
         if let Some(reason) = measured.failed {
             tracing::warn!(event = "probe_order_failed", source, %reason);
@@ -198,7 +198,7 @@ impl Probe {
         (answer, begun.elapsed())
     }
 
-    fn tell(&self, batch: &mut Batch, endpoint: &str, well: bool, took: Duration) {
+    fn add(&self, batch: &mut Batch, endpoint: &str, well: bool, took: Duration) {
         let now = self.progress.now();
         let minute = Timestamp::from_unix(now.slot(MINUTE) * MINUTE);
         let line = |kind, count| Observation {

@@ -10,7 +10,7 @@ use super::PostgresStore;
 use super::again::tried_again;
 use super::columns::{ROWS, column};
 use super::copy::Copied;
-use super::observations::Telling;
+use super::observations::Visibility;
 use super::outbox::{Kind, Outbox, body};
 use super::pool::hurried_step;
 use super::session::Transaction;
@@ -94,8 +94,8 @@ impl RegisterStore for PostgresStore {
         let purged = rows.len() as u64;
         let observations = summed(rows, ca_of)?;
         if !observations.is_empty() {
-            let telling = Telling::ByLoadsAlone;
-            self.insert_counted(&mut transaction, telling, None, (&observations, None))
+            let visibility = Visibility::LoadsOnly;
+            self.insert_counted(&mut transaction, visibility, None, (&observations, None))
                 .await?;
         }
         self.commit(transaction).await?;
@@ -162,11 +162,11 @@ impl PostgresStore {
         }
         if !registration.observations.is_empty() {
             let file = registration.progress.map(|progress| &progress.sha256[..]);
-            let telling = Telling::ByFeedAndLoads;
+            let visibility = Visibility::FeedAndLoads;
             let batch = self
                 .insert_counted(
                     &mut transaction,
-                    telling,
+                    visibility,
                     file,
                     (registration.observations, None),
                 )
@@ -176,7 +176,7 @@ impl PostgresStore {
         if let Some(progress) = registration.progress {
             self.upsert_progress(&mut transaction, progress).await?;
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(stored)
     }
 
@@ -302,7 +302,7 @@ impl PostgresStore {
             let gone = gone.into_iter().map(|row| cert_id("cert_id", row));
             outbox.removed(&gone.collect::<Result<Vec<_>, _>>()?);
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(removed)
     }
 }

@@ -43,7 +43,7 @@ pub(in crate::store) async fn distribute(
         .await
         .map_err(failed)?;
     let mut done = Vec::new();
-    for (table, column, beside) in SPREAD {
+    for (table, column, with_table) in SPREAD {
         let is_spread: bool = sqlx::query_scalar(AssertSqlSafe(format!(
             "SELECT EXISTS (SELECT 1 FROM pg_dist_partition
                             WHERE logicalrelid = '{table}'::regclass AND partmethod = 'h')"
@@ -55,17 +55,19 @@ pub(in crate::store) async fn distribute(
             done.push(format!("{table} is distributed already"));
             continue;
         }
-        let with = beside.map_or_else(String::new, |beside| {
-            format!(", colocate_with => '{beside}'")
+        let with = with_table.map_or_else(String::new, |with_table| {
+            format!(", colocate_with => '{with_table}'")
         });
         let spread = format!("SELECT create_distributed_table('{table}', '{column}'{with})");
         sqlx::raw_sql(AssertSqlSafe(spread))
             .execute(&mut *connection)
             .await
             .map_err(failed)?;
-        done.push(match beside {
+        done.push(match with_table {
             None => format!("{table} is distributed by {column}"),
-            Some(beside) => format!("{table} is distributed by {column}, beside {beside}"),
+            Some(with_table) => {
+                format!("{table} is distributed by {column}, together with {with_table}")
+            }
         });
     }
     done.push("all other tables stay on this server".to_owned());

@@ -3,14 +3,14 @@
 use super::PostgresStore;
 use crate::store::StoreError;
 use crate::store::export::BATCHES;
-use crate::store::row::told_columns;
+use crate::store::row::counted_columns;
 
 impl PostgresStore {
     /// Selects the rows of a page, newest first: a sweep removes the oldest rows, so it does not shift
     /// rows that have been read. The order of rows that are equal in all columns does not matter.
     pub(in crate::store) const EXPORTED_ROWS: &'static str = concat!(
         "SELECT exported, ",
-        told_columns!(),
+        counted_columns!(),
         " FROM batches JOIN observations ON batch = number
          WHERE exported BETWEEN $1::bigint AND $2::bigint AND source <> 'registrations'
            AND (vantage IS NULL OR vantage NOT LIKE 'peer:%')

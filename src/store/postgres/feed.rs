@@ -6,7 +6,7 @@ use super::PostgresStore;
 use super::outbox::reading::follows;
 use super::session::Transaction;
 use crate::domain::time::Timestamp;
-use crate::store::row::{StoredObservation, told_columns};
+use crate::store::row::{StoredObservation, counted_columns};
 use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl FeedStore for PostgresStore {
         &self,
         what: Load,
         observed_from: Timestamp,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         // Otherwise changes without a position would be repeated after the load.
         self.last_place().await?;
@@ -23,14 +23,14 @@ impl FeedStore for PostgresStore {
         // Changes that have a position in this snapshot are in it; those that have none yet are
         // repeated if they are.
         let position = self.position(&mut snapshot).await?;
-        self.tell_incidents(&mut snapshot, tell).await?;
+        self.emit_incidents(&mut snapshot, emit).await?;
         if what == Load::Everything {
-            self.tell_certificates(&mut snapshot, tell).await?;
+            self.emit_certificates(&mut snapshot, emit).await?;
         }
-        self.tell_polls(&mut snapshot, tell).await?;
+        self.emit_polls(&mut snapshot, emit).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > $1 ORDER BY batch"
         ))
@@ -38,7 +38,7 @@ impl FeedStore for PostgresStore {
         .fetch(&mut snapshot);
         self.queries
             .each("load_observations", observations, |row| {
-                tell(Change::Observed {
+                emit(Change::Observed {
                     batch: row.batch,
                     counted_at: row.counted_at,
                     observation: row.observation,
@@ -50,7 +50,7 @@ impl FeedStore for PostgresStore {
                 .fetch(&mut snapshot);
         self.queries
             .each("load_forgotten", forgotten, |number| {
-                tell(Change::Forgotten(number));
+                emit(Change::Forgotten(number));
             })
             .await?;
         self.commit(snapshot).await?;
@@ -60,7 +60,7 @@ impl FeedStore for PostgresStore {
     async fn changes(
         &self,
         since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         let last = self.last_place().await?;
         let mut place = since.0;
@@ -68,14 +68,14 @@ impl FeedStore for PostgresStore {
             let page = self.page(place, last).await?;
             // The next position may have been dropped, or was given by another server.
             if page.is_empty() || !follows(place, &page) {
-                tell(Change::Lost);
+                emit(Change::Lost);
                 return Ok(FeedPosition(last));
             }
             place += i64::try_from(page.len()).unwrap_or(i64::MAX);
-            self.tell_page(page, tell).await?;
+            self.emit_page(page, emit).await?;
         }
         if place > last {
-            tell(Change::Lost);
+            emit(Change::Lost);
         }
         Ok(FeedPosition(last))
     }

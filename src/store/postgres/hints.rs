@@ -18,7 +18,7 @@ const CHANNEL: &str = "offpeak_changes";
 /// How often notifications are sent. NOTIFY takes a lock of the whole cluster until its transaction
 /// commits. As a part of the transactions that write, it would make these commit one after the other.
 /// So it is sent after them, once for all of this time.
-const SAID_EVERY: Duration = Duration::from_millis(50);
+const NOTIFIED_EVERY: Duration = Duration::from_millis(50);
 /// A listener that receives nothing for this long checks its connection.
 const QUIET: Duration = Duration::from_secs(30);
 /// The pause before listening is tried again: doubled each time …
@@ -33,12 +33,12 @@ pub(super) struct ChangeNotifier {
     /// The name of this process in its notifications, by which it ignores them.
     name: Arc<str>,
     wanted: Arc<Notify>,
-    saying: JoinHandle<()>,
+    notifying: JoinHandle<()>,
     listener: Mutex<Option<PgListener>>,
 }
 
 /// The result of listening for a while.
-enum Heard {
+enum Received {
     Nothing,
     /// Another process has written, or may have while there was no listener.
     Something,
@@ -48,29 +48,29 @@ impl ChangeNotifier {
     pub(super) fn new(pool: Sessions, options: PgConnectOptions) -> Self {
         let name: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let wanted = Arc::new(Notify::new());
-        let saying = tokio::spawn(say(pool, Arc::clone(&wanted), Arc::clone(&name)));
+        let notifying = tokio::spawn(notify(pool, Arc::clone(&wanted), Arc::clone(&name)));
         Self {
             options,
             name,
             wanted,
-            saying,
+            notifying,
             listener: Mutex::default(),
         }
     }
 
     /// Sends a notification soon.
-    pub(super) fn say(&self) {
+    pub(super) fn notify(&self) {
         self.wanted.notify_one();
     }
 
     /// Waits for a notification of another process. A lost listener is replaced.
-    pub(super) async fn heard(&self) {
+    pub(super) async fn received(&self) {
         let mut listener = self.listener.lock().await;
         let mut pause = FIRST_PAUSE;
         loop {
             match self.listen(&mut listener).await {
-                Ok(Heard::Nothing) => {}
-                Ok(Heard::Something) => return,
+                Ok(Received::Nothing) => {}
+                Ok(Received::Something) => return,
                 Err(error) => {
                     *listener = None;
                     // The feed logs at a higher level if the database is unavailable; this is about one
@@ -85,19 +85,19 @@ impl ChangeNotifier {
         }
     }
 
-    async fn listen(&self, listener: &mut Option<PgListener>) -> sqlx::Result<Heard> {
+    async fn listen(&self, listener: &mut Option<PgListener>) -> sqlx::Result<Received> {
         let Some(listening) = listener else {
             *listener = Some(within(PATIENCE, self.connect()).await?);
-            return Ok(Heard::Something);
+            return Ok(Received::Something);
         };
         match tokio::time::timeout(QUIET, listening.try_recv()).await {
-            Ok(Ok(Some(hint))) if hint.payload() == &*self.name => Ok(Heard::Nothing),
-            Ok(Ok(Some(_))) => Ok(Heard::Something),
+            Ok(Ok(Some(hint))) if hint.payload() == &*self.name => Ok(Received::Nothing),
+            Ok(Ok(Some(_))) => Ok(Received::Something),
             Ok(Ok(None)) => Err(sqlx::Error::WorkerCrashed),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 within(PATIENCE, sqlx::query("SELECT 1").execute(listening)).await?;
-                Ok(Heard::Nothing)
+                Ok(Received::Nothing)
             }
         }
     }
@@ -119,21 +119,21 @@ impl ChangeNotifier {
 
 impl Drop for ChangeNotifier {
     fn drop(&mut self) {
-        self.saying.abort();
+        self.notifying.abort();
     }
 }
 
-async fn say(pool: Sessions, wanted: Arc<Notify>, name: Arc<str>) {
+async fn notify(pool: Sessions, wanted: Arc<Notify>, name: Arc<str>) {
     loop {
         wanted.notified().await;
         // Positions are given here, so that the process that receives the notification does not have
         // to.
-        let say = sqlx::query("SELECT place_outbox(), pg_notify($1, $2)")
+        let notify = sqlx::query("SELECT place_outbox(), pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(&*name);
-        if let Err(error) = observed("hint", within(PATIENCE, say.execute(&pool))).await {
+        if let Err(error) = observed("hint", within(PATIENCE, notify.execute(&pool))).await {
             tracing::debug!(event = "hint_lost", %error);
         }
-        tokio::time::sleep(SAID_EVERY).await;
+        tokio::time::sleep(NOTIFIED_EVERY).await;
     }
 }

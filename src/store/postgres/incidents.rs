@@ -30,7 +30,8 @@ impl IncidentStore for PostgresStore {
             .queries
             .named("incident_insert", insert.fetch_one(&mut transaction))
             .await?;
-        self.commit_told(transaction, &referring_to(number)).await?;
+        self.commit_changes(transaction, &referring_to(number))
+            .await?;
         Ok(number)
     }
 
@@ -56,7 +57,7 @@ impl IncidentStore for PostgresStore {
         if updated == 0 {
             return Ok(false);
         }
-        self.commit_told(transaction, &referring_to(given.id))
+        self.commit_changes(transaction, &referring_to(given.id))
             .await?;
         Ok(true)
     }
@@ -118,10 +119,10 @@ impl IncidentStore for PostgresStore {
 
 impl PostgresStore {
     /// Passes on all incidents.
-    pub(super) async fn tell_incidents(
+    pub(super) async fn emit_incidents(
         &self,
         connection: &mut Transaction,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let select = sqlx::query_as::<_, (i64, String)>(
             "SELECT number, body FROM incidents ORDER BY number",
@@ -132,7 +133,7 @@ impl PostgresStore {
         };
         let incidents: Vec<Incident> = self.queries.named("load_incidents", read).await?;
         for incident in incidents {
-            tell(Change::Incident(Box::new(incident)));
+            emit(Change::Incident(Box::new(incident)));
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pooler_and_the_database_behind_it_are_told_apart() {
+    fn a_pooler_and_the_database_behind_it_have_separate_addresses() {
         let url = "postgres://u:p@h:6432/d?connections=5&sslmode=disable&direct=g:5433";
         let location = Location::parse(url).unwrap();
         let (pooled, direct) = (&location.pooled, &location.direct);

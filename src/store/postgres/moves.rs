@@ -104,7 +104,7 @@ impl PostgresStore {
             taken += rows.len() as u64;
             outbox.certificates(&rows.iter().map(|row| &row.0).collect::<Vec<_>>())?;
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(taken)
     }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::PostgresStore;
+use super::columns::{ROWS, column};
 use super::outbox::{Kind, Outbox};
 use super::session::Transaction;
 use crate::domain::demand::observation::Observation;
@@ -10,16 +11,13 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{observation_columns, sampled};
 use crate::store::{ObservationStore, StoreError};
 
-/// How many rows are sent in one statement: about 1 MB.
-const ROWS: usize = 10_000;
-
 /// How readers learn of observations that count at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Telling {
+pub(super) enum Visibility {
     /// By the feed, and by loads.
-    ByFeedAndLoads,
+    FeedAndLoads,
     /// By loads only: readers of the feed have counted them already, as certificates.
-    ByLoadsAlone,
+    LoadsOnly,
 }
 
 #[async_trait]
@@ -64,7 +62,7 @@ impl ObservationStore for PostgresStore {
         if batches > 0 {
             outbox.forgotten();
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(imports + batches > 0)
     }
 
@@ -126,7 +124,7 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let mut outbox = Outbox::default();
         outbox.refer(Kind::Batch, batch);
-        self.commit_told(transaction, &outbox).await
+        self.commit_changes(transaction, &outbox).await
     }
 
     /// Stores observations that count at once; returns the number of their batch. `now` is given if it
@@ -134,7 +132,7 @@ impl PostgresStore {
     pub(super) async fn insert_counted(
         &self,
         connection: &mut Transaction,
-        telling: Telling,
+        visibility: Visibility,
         file: Option<&[u8]>,
         (rows, now): (&[Observation], Option<Timestamp>),
     ) -> Result<i64, StoreError> {
@@ -143,7 +141,7 @@ impl PostgresStore {
              RETURNING number",
         )
         .bind(file)
-        .bind(telling == Telling::ByLoadsAlone)
+        .bind(visibility == Visibility::LoadsOnly)
         .bind(now.map(Timestamp::unix));
         let batch = self
             .queries
@@ -182,16 +180,11 @@ impl PostgresStore {
             .bind(column(chunk, |one| one.latency_p95_ms))
             .bind(column(chunk, |one| one.steered))
             .bind(column(chunk, |one| one.dimension.as_deref()))
-            .bind(column(chunk, |one| one.told_by.as_deref()))
+            .bind(column(chunk, |one| one.reported_by.as_deref()))
             .bind(column(chunk, sampled));
             self.run_in(connection, "observation_insert", insert)
                 .await?;
         }
         Ok(())
     }
-}
-
-/// One field of all rows, as a column for an array parameter.
-fn column<'a, T>(rows: &'a [Observation], field: impl Fn(&'a Observation) -> T) -> Vec<T> {
-    rows.iter().map(field).collect()
 }

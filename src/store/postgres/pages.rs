@@ -27,7 +27,7 @@ const TRIES: usize = 3;
 /// 8,000 rows.
 const WIDTH_MATTERS_FROM: usize = 256;
 /// How many certificates are passed on before other tasks get a turn.
-const TOLD_AT_ONCE: usize = 64;
+const EMITTED_AT_ONCE: usize = 64;
 
 /// What to read: the incident, the issuer, the range of serials, and the limit.
 #[derive(Clone, Debug)]
@@ -42,16 +42,16 @@ struct Wanted {
 impl PostgresStore {
     /// Reads all certificates, several ranges at a time. If a connection is lost, its page is read
     /// again.
-    pub(super) async fn tell_ranges(
+    pub(super) async fn emit_ranges(
         &self,
         snapshot: &mut Transaction,
         at_once: usize,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let ranges = IdRange::between(self.cuts(LOAD_PARTS).await?);
         let walks = ranges.into_iter().map(|range| self.walk(range).boxed());
         let mut pages = stream::iter(walks).flatten_unordered(at_once);
-        let mut told = 0_usize;
+        let mut emitted = 0_usize;
         let mut touched = Instant::now();
         while let Some(page) = pages.try_next().await? {
             // Other connections read for up to an hour if there are many certificates. Meanwhile this
@@ -62,9 +62,9 @@ impl PostgresStore {
                 touched = Instant::now();
             }
             for certificate in page {
-                tell(Change::Certificate(Box::new(certificate)));
-                told += 1;
-                if told.is_multiple_of(TOLD_AT_ONCE) {
+                emit(Change::Certificate(Box::new(certificate)));
+                emitted += 1;
+                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
             }

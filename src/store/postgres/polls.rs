@@ -92,13 +92,13 @@ impl PostgresStore {
     }
 
     /// Passes on all records.
-    pub(super) async fn tell_polls(
+    pub(super) async fn emit_polls(
         &self,
         connection: &mut Transaction,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let rows = sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT fingerprint, record FROM polls");
         let records = rows.fetch(connection).map(|row| row.and_then(polls));
-        self.queries.each("load_polls", records.boxed(), tell).await
+        self.queries.each("load_polls", records.boxed(), emit).await
     }
 }

@@ -87,11 +87,11 @@ pub(super) fn pool(location: &Location) -> Sessions {
 async fn is_in_step(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let number: i64 = rand::random();
     let question = format!("SELECT {number}::bigint WHERE now() = statement_timestamp()");
-    let told = sqlx::raw_sql(AssertSqlSafe(question))
+    let answer = sqlx::raw_sql(AssertSqlSafe(question))
         .fetch_optional(connection)
         .await?;
-    let told: Option<i64> = told.map(|row| row.try_get(0)).transpose()?;
-    Ok(told == Some(number))
+    let answer: Option<i64> = answer.map(|row| row.try_get(0)).transpose()?;
+    Ok(answer == Some(number))
 }
 
 /// A connection outside the pool.

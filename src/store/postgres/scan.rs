@@ -18,14 +18,14 @@ const PART_PAGES: i64 = 1_024;
 /// so.
 const TRIES: usize = 3;
 /// How many certificates are passed on before other tasks get a turn.
-const TOLD_AT_ONCE: usize = 64;
+const EMITTED_AT_ONCE: usize = 64;
 
 impl PostgresStore {
     /// Passes on all certificates of this snapshot.
-    pub(super) async fn tell_certificates(
+    pub(super) async fn emit_certificates(
         &self,
         snapshot: &mut Transaction,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let select = sqlx::query_as::<_, (i64, bool)>(
             "SELECT pg_relation_size('certificates') / current_setting('block_size')::bigint,
@@ -40,7 +40,7 @@ impl PostgresStore {
         if is_distributed {
             // The rows are on other servers, and no snapshot covers several servers. Changes in the
             // meantime are read again from the feed (`position`).
-            return self.tell_ranges(snapshot, at_once, tell).await;
+            return self.emit_ranges(snapshot, at_once, emit).await;
         }
         let export = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
         let export = export.fetch_one(&mut *snapshot);
@@ -49,12 +49,12 @@ impl PostgresStore {
         let starts = (0..=pages).step_by(usize::try_from(PART_PAGES).unwrap_or(1));
         let parts = starts.map(|start| self.part(&name, start));
         let mut parts = stream::iter(parts).buffer_unordered(at_once);
-        let mut told = 0_usize;
+        let mut emitted = 0_usize;
         while let Some(part) = parts.next().await {
             for certificate in part? {
-                tell(Change::Certificate(Box::new(certificate)));
-                told += 1;
-                if told.is_multiple_of(TOLD_AT_ONCE) {
+                emit(Change::Certificate(Box::new(certificate)));
+                emitted += 1;
+                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
             }

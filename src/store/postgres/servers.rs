@@ -63,7 +63,8 @@ impl Servers {
     }
 
     /// Permission for a registration to use a connection. While all servers answer, there is no limit.
-    /// | # Errors
+    ///
+    /// # Errors
     /// [`StoreError::Unavailable`] if a server is unavailable and the limit of waiting registrations is
     /// reached.
     pub(super) fn place(&self) -> Result<Option<SemaphorePermit<'_>>, StoreError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::PostgresStore;
-use super::observations::Telling;
+use super::observations::Visibility;
 use super::outbox::{Kind, Outbox};
 use crate::domain::time::Timestamp;
 use crate::store::{SourceStep, SourceStore, StoreError};
@@ -73,14 +73,14 @@ impl SourceStore for PostgresStore {
             let batch = self
                 .insert_counted(
                     &mut transaction,
-                    Telling::ByFeedAndLoads,
+                    Visibility::FeedAndLoads,
                     None,
                     (step.observations, Some(now)),
                 )
                 .await?;
             outbox.refer(Kind::Batch, batch);
         }
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(true)
     }
 
@@ -131,7 +131,7 @@ impl SourceStore for PostgresStore {
         }
         let mut outbox = Outbox::default();
         outbox.forgotten();
-        self.commit_told(transaction, &outbox).await?;
+        self.commit_changes(transaction, &outbox).await?;
         Ok(Some(rows))
     }
 

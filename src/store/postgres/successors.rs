@@ -131,6 +131,6 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let mut outbox = Outbox::default();
         outbox.certificates(&[row])?;
-        self.commit_told(transaction, &outbox).await
+        self.commit_changes(transaction, &outbox).await
     }
 }

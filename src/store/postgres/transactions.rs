@@ -79,7 +79,7 @@ impl PostgresStore {
     }
 
     /// Appends the transaction's changes to the outbox, commits it, and notifies other processes.
-    pub(super) async fn commit_told(
+    pub(super) async fn commit_changes(
         &self,
         mut transaction: Transaction,
         outbox: &Outbox,
@@ -92,7 +92,7 @@ impl PostgresStore {
 
     /// Notifies other processes that something was written.
     pub(in crate::store) fn hint(&self) {
-        self.hints.say();
+        self.hints.notify();
     }
 
     /// Runs one statement, which is a transaction of its own.

@@ -45,7 +45,8 @@ pub(super) const IDS: usize = 10_000;
 
 /// The statement has a fixed length; unused rows are NULL. Parameters have no numbers, because the
 /// driver numbers the others itself.
-/// | With OR FAIL an error rolls back the whole transaction. For a statement that can be rolled back
+///
+/// With OR FAIL an error rolls back the whole transaction. For a statement that can be rolled back
 /// alone, SQLite copies every page that it touches; that took a fifth of an import.
 macro_rules! insert_certificates {
     ($rows:expr) => {

@@ -3,14 +3,14 @@
 use super::SqliteStore;
 use crate::store::StoreError;
 use crate::store::export::BATCHES;
-use crate::store::row::told_columns;
+use crate::store::row::counted_columns;
 
 impl SqliteStore {
     /// Selects the rows of a page, newest first: a sweep removes the oldest rows, so it does not shift
     /// rows that have been read.
     pub(in crate::store) const EXPORTED_ROWS: &'static str = concat!(
         "SELECT exported, ",
-        told_columns!(),
+        counted_columns!(),
         " FROM (SELECT number, exported, closed_at FROM batches WHERE exported BETWEEN ?1 AND ?2) AS chosen
          CROSS JOIN observations ON batch = chosen.number
          WHERE source <> 'registrations' AND (vantage IS NULL OR vantage NOT LIKE 'peer:%')

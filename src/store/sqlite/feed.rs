@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::SqliteStore;
 use crate::domain::time::Timestamp;
 use crate::store::row::{
-    CertIdRow, StoredCertificate, StoredObservation, cert_id, certificate_columns, told_columns,
+    CertIdRow, StoredCertificate, StoredObservation, cert_id, certificate_columns, counted_columns,
 };
 use crate::store::{Change, FeedPosition, FeedStore, Load, StoreError};
 
@@ -16,11 +16,11 @@ impl FeedStore for SqliteStore {
         &self,
         what: Load,
         observed_from: Timestamp,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.read().await?;
         let position = self.position(&mut snapshot).await?;
-        self.tell_incidents(&mut snapshot, None, tell).await?;
+        self.emit_incidents(&mut snapshot, None, emit).await?;
         if what == Load::Everything {
             let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
                 "SELECT ",
@@ -30,14 +30,14 @@ impl FeedStore for SqliteStore {
             .fetch(&mut *snapshot);
             self.queries
                 .each("load_certificates", certificates, |row| {
-                    tell(Change::Certificate(Box::new(row.0)));
+                    emit(Change::Certificate(Box::new(row.0)));
                 })
                 .await?;
         }
-        self.tell_polls(&mut snapshot, None, tell).await?;
+        self.emit_polls(&mut snapshot, None, emit).await?;
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM observations JOIN batches ON number = batch
              WHERE batches.closed AND ended_at > ?1 ORDER BY batch"
         ))
@@ -45,14 +45,14 @@ impl FeedStore for SqliteStore {
         .fetch(&mut *snapshot);
         self.queries
             .each("load_observations", observations, |row| {
-                tell(observed(row));
+                emit(observed(row));
             })
             .await?;
         let forgettings =
             sqlx::query_scalar::<_, i64>("SELECT changed FROM forgettings").fetch(&mut *snapshot);
         self.queries
             .each("load_forgettings", forgettings, |number| {
-                tell(Change::Forgotten(number));
+                emit(Change::Forgotten(number));
             })
             .await?;
         self.end(snapshot).await?;
@@ -62,12 +62,12 @@ impl FeedStore for SqliteStore {
     async fn changes(
         &self,
         since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<FeedPosition, StoreError> {
         let mut snapshot = self.read().await?;
         let position = self.position(&mut snapshot).await?;
         if position != since {
-            self.tell_since(&mut snapshot, since, tell).await?;
+            self.emit_since(&mut snapshot, since, emit).await?;
         }
         self.end(snapshot).await?;
         Ok(position)
@@ -75,14 +75,14 @@ impl FeedStore for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn tell_since(
+    async fn emit_since(
         &self,
         snapshot: &mut SqliteConnection,
         since: FeedPosition,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         // Incidents come before the windows that they moved.
-        self.tell_incidents(snapshot, Some(since), tell).await?;
+        self.emit_incidents(snapshot, Some(since), emit).await?;
         // Removals come before registrations, because a removed certificate may have been registered
         // again.
         let removals = sqlx::query_as::<_, CertIdRow>(
@@ -91,7 +91,7 @@ impl SqliteStore {
         .bind(since.0)
         .fetch_all(&mut *snapshot);
         for row in self.queries.named("changed_removals", removals).await? {
-            tell(Change::Removed(cert_id("changed_removals", row)?));
+            emit(Change::Removed(cert_id("changed_removals", row)?));
         }
         let certificates = sqlx::query_as::<_, StoredCertificate>(concat!(
             "SELECT ",
@@ -102,24 +102,24 @@ impl SqliteStore {
         .fetch(&mut *snapshot);
         self.queries
             .each("changed_certificates", certificates, |row| {
-                tell(Change::Certificate(Box::new(row.0)));
+                emit(Change::Certificate(Box::new(row.0)));
             })
             .await?;
-        self.tell_polls(snapshot, Some(since), tell).await?;
+        self.emit_polls(snapshot, Some(since), emit).await?;
         let forgettings =
             sqlx::query_scalar::<_, i64>("SELECT changed FROM forgettings WHERE changed > ?1")
                 .bind(since.0)
                 .fetch(&mut *snapshot);
         self.queries
             .each("changed_forgettings", forgettings, |number| {
-                tell(Change::Forgotten(number));
+                emit(Change::Forgotten(number));
             })
             .await?;
         // CROSS JOIN makes SQLite go from the few new batches to their observations, not the other way
         // round.
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM batches CROSS JOIN observations ON batch = number
              WHERE changed > ?1 AND closed AND NOT silent ORDER BY changed, number"
         ))
@@ -127,7 +127,7 @@ impl SqliteStore {
         .fetch(&mut *snapshot);
         self.queries
             .each("changed_observations", observations, |row| {
-                tell(observed(row));
+                emit(observed(row));
             })
             .await
     }

@@ -1,5 +1,6 @@
 //! The database's files: accessible only to their owner, and checked against replacement.
-//! | An open file that is deleted or replaced continues to exist without a name, and everything written
+//!
+//! An open file that is deleted or replaced continues to exist without a name, and everything written
 //! to it is lost when the process ends. So the names must lead to the files that were opened. The log
 //! (`-wal`) has the newest commits. A process that opens a replaced shared memory (`-shm`) does not
 //! share locks with us, and would write at the same time. So all three files are checked.
@@ -51,8 +52,8 @@ impl Files {
         }
         let real = fs::canonicalize(path).map_err(|error| named(path, &error))?;
         tighten(&real);
-        tighten(&beside(&real, LOG));
-        tighten(&beside(&real, SHARED_MEMORY));
+        tighten(&with_suffix(&real, LOG));
+        tighten(&with_suffix(&real, SHARED_MEMORY));
         Ok(())
     }
 
@@ -63,8 +64,8 @@ impl Files {
         Ok(Self {
             database: Opened::at(path.to_owned())?
                 .ok_or_else(|| named(path, &io::ErrorKind::NotFound.into()))?,
-            log: Opened::at(beside(&real, LOG))?,
-            shared_memory: Opened::at(beside(&real, SHARED_MEMORY))?,
+            log: Opened::at(with_suffix(&real, LOG))?,
+            shared_memory: Opened::at(with_suffix(&real, SHARED_MEMORY))?,
         })
     }
 
@@ -132,7 +133,7 @@ fn tighten(path: &Path) {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -135,11 +135,11 @@ impl IncidentStore for SqliteStore {
 
 impl SqliteStore {
     /// Passes on the incidents that changed after `since`, or all.
-    pub(super) async fn tell_incidents(
+    pub(super) async fn emit_incidents(
         &self,
         connection: &mut SqliteConnection,
         since: Option<FeedPosition>,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         // Commits are numbered from 1.
         let select = sqlx::query_as::<_, (i64, String)>(
@@ -152,7 +152,7 @@ impl SqliteStore {
         };
         let changed: Vec<Incident> = self.queries.named("changed_incidents", read).await?;
         for incident in changed {
-            tell(Change::Incident(Box::new(incident)));
+            emit(Change::Incident(Box::new(incident)));
         }
         Ok(())
     }

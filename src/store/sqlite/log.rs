@@ -1,9 +1,11 @@
 //! The write-ahead log: copying its content into the database, and keeping it short.
-//! | By default SQLite does that in the commit that finds the log too long, which takes some tenths of
+//!
+//! By default SQLite does that in the commit that finds the log too long, which takes some tenths of
 //! a second: a single registration would have to wait for the log of an import. Here it is done between
 //! commits, by a separate connection and without the write lock. Bulk writers wait for it, so that the
 //! log stays short.
-//! | That alone does not limit its length. The log can restart only when all of it is in the database
+//!
+//! That alone does not limit its length. The log can restart only when all of it is in the database
 //! and no reader uses it; under steady writing that does not happen by itself. So when the log is full,
 //! all writers wait until it has been emptied, which is done with the write lock held.
 

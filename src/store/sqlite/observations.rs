@@ -66,7 +66,7 @@ impl ObservationStore for SqliteStore {
             .named("batch_forget", batches.fetch_all(&mut *transaction))
             .await?;
         if !batches.is_empty() {
-            self.tell_forgetting(&mut transaction).await?;
+            self.record_forgetting(&mut transaction).await?;
         }
         self.commit(transaction).await?;
         // From here on they no longer count.
@@ -215,7 +215,7 @@ impl SqliteStore {
                     .bind(row.and_then(|one| one.latency_p95_ms))
                     .bind(row.map(|one| one.steered))
                     .bind(row.and_then(|one| one.dimension.as_deref()))
-                    .bind(row.and_then(|one| one.told_by.as_deref()))
+                    .bind(row.and_then(|one| one.reported_by.as_deref()))
                     .bind(row.and_then(sampled));
             }
             self.run_in(connection, "observation_insert", insert)
@@ -225,13 +225,13 @@ impl SqliteStore {
     }
 
     /// Records in the feed that observations were removed.
-    pub(super) async fn tell_forgetting(
+    pub(super) async fn record_forgetting(
         &self,
         connection: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let stamp = self.stamp(connection).await?;
-        let tell = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
-        self.run_in(connection, "forgetting_insert", tell)
+        let insert = sqlx::query("INSERT INTO forgettings (changed) VALUES (?1)").bind(stamp);
+        self.run_in(connection, "forgetting_insert", insert)
             .await
             .map(drop)
     }

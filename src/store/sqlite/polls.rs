@@ -80,11 +80,11 @@ impl PollStore for SqliteStore {
 
 impl SqliteStore {
     /// Passes on the records that changed after `since`, or all.
-    pub(super) async fn tell_polls(
+    pub(super) async fn emit_polls(
         &self,
         connection: &mut SqliteConnection,
         since: Option<FeedPosition>,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let rows = match since {
             None => sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT fingerprint, record FROM polls"),
@@ -95,7 +95,7 @@ impl SqliteStore {
         };
         let changed = rows.fetch(connection).map(|row| row.and_then(polls));
         self.queries
-            .each("changed_polls", changed.boxed(), tell)
+            .each("changed_polls", changed.boxed(), emit)
             .await
     }
 }

@@ -142,7 +142,7 @@ impl SourceStore for SqliteStore {
             self.rollback(transaction).await?;
             return Ok(None);
         }
-        self.tell_forgetting(&mut transaction).await?;
+        self.record_forgetting(&mut transaction).await?;
         self.commit(transaction).await?;
         Ok(Some(count.unsigned_abs()))
     }

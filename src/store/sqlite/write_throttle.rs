@@ -1,5 +1,6 @@
 //! How much an import writes in one transaction, and how it lets other writers in.
-//! | SQLite has one writer at a time and no queue: a waiting writer checks again and again whether the
+//!
+//! SQLite has one writer at a time and no queue: a waiting writer checks again and again whether the
 //! lock is free. Long transactions are the fastest for an import, because each writes whole pages and
 //! waits for the disk once. So they grow while there are no other writers. Another writer may have to
 //! wait for one long transaction; from then on they are short, with gaps.
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_others_they_are_short_until_nobody_was_met_for_a_while() {
+    fn with_other_writers_transactions_are_short_until_there_are_none() {
         let now = Instant::now();
         let throttle = alone(now);
         throttle.met_others(now);

@@ -85,7 +85,7 @@ fn ceilings_hold_where_another_hour_has_room() {
     for n in 0..6_000 {
         registry.register(n, life(NOW, 90 * DAY), NOW, NOW);
     }
-    let taken = registry.books.ledger.windows(low);
+    let taken = registry.allocator.ledger.windows(low);
     // 60, a table's least quota, and what runs over from the hour before.
     assert!(taken < 150.0, "{taken:.0} of 6,000 where 60 may be");
 }

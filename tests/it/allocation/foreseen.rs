@@ -21,7 +21,7 @@ fn load(registry: &Registry, span: Span, now: Timestamp) -> f64 {
         profile: &registry.profile,
         life_seconds: 90 * DAY,
     };
-    let ledger = &registry.books.ledger;
+    let ledger = &registry.allocator.ledger;
     ledger.promised(span) + ledger.unsteered(span, &view)
 }
 
@@ -83,7 +83,7 @@ fn windows_avoid_the_hour_of_a_planned_event() {
             let at = NOW + i64::try_from(n).unwrap() * 144;
             registry.register(n, life(at, 90 * DAY), at, at);
         }
-        let windows = |n: i64| registry.books.ledger.windows(hour(day, n));
+        let windows = |n: i64| registry.allocator.ledger.windows(hour(day, n));
         (windows(2), windows(8))
     };
     let (before, other) = drawn(Vec::new());
@@ -130,7 +130,7 @@ fn bands_that_hold_a_first_of_a_month_put_fewer_windows_on_it() {
         let mut registry = Registry::new(policy, firsts(times));
         for n in 1..100 * 24_i64 {
             let issued_at = now - n * HOUR;
-            registry.books.ledger.book_cohort(&Cohort {
+            registry.allocator.ledger.book_cohort(&Cohort {
                 windows: Windows::One(hour(issued_at + 60 * DAY, 0), Response::default()),
                 issued_at,
                 life_seconds: 90 * DAY,

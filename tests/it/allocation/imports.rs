@@ -27,7 +27,7 @@ fn large() -> Registry {
             to: from + 59 * DAY + HOUR,
         };
         for (share, follows) in [(0.6, 1.0), (0.4, 0.0)] {
-            registry.books.ledger.book_cohort(&Cohort {
+            registry.allocator.ledger.book_cohort(&Cohort {
                 windows: Windows::One(window, Response::default()),
                 issued_at: from + HOUR / 2,
                 life_seconds: 90 * DAY,
@@ -53,7 +53,7 @@ fn expected(registry: &Registry, from: Timestamp, hours: i64) -> Vec<f64> {
                 from: from + hour * HOUR,
                 to: from + (hour + 1) * HOUR,
             };
-            let ledger = &registry.books.ledger;
+            let ledger = &registry.allocator.ledger;
             ledger.promised(slot) + ledger.unsteered(slot, &view)
         })
         .collect()

@@ -77,7 +77,7 @@ fn a_one_o_clock_peak_is_filled_up_to_a_level() {
         profile: &registry.profile,
         life_seconds: 90 * DAY,
     };
-    let ledger = &registry.books.ledger;
+    let ledger = &registry.allocator.ledger;
     let mut windows = Vec::new();
     for hour in 0..24 {
         let from = NOW + 60 * DAY + 24 * HOUR + hour * HOUR;
@@ -127,7 +127,7 @@ fn where_a_registry_begins_no_hour_looks_empty() {
             from,
             to: from + HOUR,
         };
-        let unsteered = registry.books.ledger.unsteered(slot, &view) / 60_000.0;
+        let unsteered = registry.allocator.ledger.unsteered(slot, &view) / 60_000.0;
         let around = 0.85 * (1.0 - prior)..=1.15 * (1.0 - prior);
         let to_come = hour >= 24;
         assert!(
@@ -176,7 +176,7 @@ fn ten_million_of_history_handed_in_at_once_are_spread_level() {
         let hours: Vec<f64> = (0..24)
             .map(|hour| {
                 let from = from + hour * HOUR;
-                registry.books.ledger.windows(Span {
+                registry.allocator.ledger.windows(Span {
                     from,
                     to: from + HOUR,
                 })
@@ -222,7 +222,7 @@ fn slots_of_a_band_after(issued: impl Fn(i64) -> f64) -> usize {
         let issued_at = NOW - hours * HOUR;
         let from = issued_at + 20 * DAY;
         let to = from + 15 * MINUTE;
-        registry.books.ledger.book_cohort(&Cohort {
+        registry.allocator.ledger.book_cohort(&Cohort {
             windows: Windows::One(Span { from, to }, Response::default()),
             issued_at,
             life_seconds: 90 * DAY,
@@ -263,7 +263,7 @@ fn whoever_was_issued_is_not_taken_for_unborn() {
         let mut registry = Registry::new(policy(), nothing_known());
         for n in 0..100 * 24 * 12 {
             let issued_at = NOW - n * 5 * MINUTE;
-            registry.books.ledger.book(&Booking {
+            registry.allocator.ledger.book(&Booking {
                 window: Span {
                     from: issued_at + days * DAY / 2,
                     to: issued_at + days * DAY / 2 + 15 * MINUTE,

@@ -44,7 +44,10 @@ fn no_second_of_a_normal_hour_has_more_than_chance_gives_it() {
             certificates: 1,
         };
         let validity = life(NOW, 90 * DAY);
-        let window = registry.books.draw(draw, validity, NOW, hash(n)).unwrap();
+        let window = registry
+            .allocator
+            .draw(draw, validity, NOW, hash(n))
+            .unwrap();
         let window = window.window;
         starts.count(window.from);
         let drawn = lower_unit(clients.hash(Purpose::Cohort, &id(n), 0));

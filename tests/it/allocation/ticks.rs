@@ -60,7 +60,7 @@ fn a_client_with_one_tick_in_a_band_of_a_day_keeps_it() {
 }
 
 #[test]
-fn a_tick_beside_a_closed_span_is_not_taken() {
+fn a_tick_next_to_a_closed_span_is_not_used() {
     let band_end = NOW + 60 * DAY - 2 * HOUR;
     let tick = half_past(13);
     let evening = (NOW + 60 * DAY) - 24 * HOUR + 13 * HOUR + 30 * MINUTE;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 
 #[test]
-fn the_snapshot_is_beside_an_sqlite_file_unless_it_is_told_otherwise() {
+fn the_snapshot_is_next_to_an_sqlite_file_unless_configured_otherwise() {
     for (text, want) in [
         ("", Some("offpeak.db.index")),
         (

@@ -51,7 +51,7 @@ async fn a_flood_of_unknown_certids_asks_the_store_for_many_at_a_time() {
     elsewhere.engine.register(&theirs, None).await.unwrap();
 
     // Nothing that the store is asked comes back while somebody has the table to himself.
-    let mut operator = crate::support::beside(&database.url()).await;
+    let mut operator = crate::support::open_connection(&database.url()).await;
     let mut holding = operator.begin().await.unwrap();
     sqlx::query("LOCK TABLE certificates IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *holding)

@@ -133,7 +133,7 @@ async fn what_was_taken_back_is_summed_anew_once() {
         .await
         .unwrap();
     service.engine.catch_up().await.unwrap();
-    let mut older = crate::support::beside(&database.url()).await;
+    let mut older = crate::support::open_connection(&database.url()).await;
     let begin = "BEGIN; INSERT INTO outbox (kind) VALUES ('forgotten')";
     sqlx::raw_sql(begin).execute(&mut older).await.unwrap();
     assert!(store.forget_file(&[7; 32]).await.unwrap());

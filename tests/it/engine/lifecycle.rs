@@ -95,7 +95,7 @@ async fn issuance_past_the_retention_teaches_nothing() {
 }
 
 #[tokio::test]
-async fn what_purged_certificates_told_of_issuance_is_kept_once() {
+async fn the_issuance_of_purged_certificates_is_kept_once() {
     for database in databases().await {
         let service = replica(&database, Config::default()).await;
         let engine = &service.engine;

@@ -109,7 +109,7 @@ async fn another_process_is_noticed_through_the_feed() {
 }
 
 #[tokio::test]
-async fn misses_tell_issuer_from_serial() {
+async fn misses_distinguish_unknown_issuers_from_unknown_serials() {
     for database in databases().await {
         let service = replica(&database, Config::default()).await;
         let miss = service.engine.renewal_info(&certid(1)).await.unwrap_err();

@@ -7,7 +7,7 @@ use super::*;
 use crate::support::databases;
 
 #[tokio::test]
-async fn an_operator_is_told_at_which_minute_timers_come_and_what_moving_them_brings() {
+async fn advice_names_the_minutes_of_timers_and_the_effect_of_moving_them() {
     for database in databases().await {
         let Service { engine, .. } = service(&database.url(), &one_ca("")).await;
         let advice = || engine.advice(&CaName::default()).unwrap().advice;

@@ -101,7 +101,7 @@ async fn a_rebalance_over_http_is_rehearsed_made_and_kept() {
 }
 
 #[tokio::test]
-async fn a_rebalance_and_the_forecast_heed_what_a_maintenance_closes() {
+async fn a_rebalance_and_the_forecast_avoid_what_a_maintenance_closes() {
     let database = fresh_sqlite();
     let server = operated(&database.url()).await;
     let closed = Span {

@@ -40,7 +40,7 @@ async fn a_duty_is_one_process_s_until_it_is_given_back_or_the_process_is_gone()
 
     // Its connection is closed under it, as when the process is killed.
     let lost = one.take_lease(Lease::Purge, Turn::Now).await.unwrap();
-    let mut operator = crate::support::beside(&database.url()).await;
+    let mut operator = crate::support::open_connection(&database.url()).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_locks
          WHERE locktype = 'advisory' AND database =

@@ -17,7 +17,7 @@ async fn twenty_replicas_hardly_load_the_database_by_the_feed() {
     let Some(server) = DatabaseServer::start().await else {
         return;
     };
-    let mut connection = crate::support::beside(&server.url()).await;
+    let mut connection = crate::support::open_connection(&server.url()).await;
     let counting = "CREATE EXTENSION pg_stat_statements";
     raw_sql(counting).execute(&mut connection).await.unwrap();
     let mut replicas = Vec::new();

@@ -42,7 +42,7 @@ async fn all_answer_alike(replicas: &[Server], wanted: &[(String, String)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
+async fn any_replica_may_be_killed_or_started_and_all_give_the_same_answers() {
     if let Some(database) = crate::support::fresh_postgres().await {
         replicas_come_and_go(&database.url()).await;
     }
@@ -50,7 +50,7 @@ async fn any_replica_may_be_killed_and_any_started_and_all_answer_alike() {
 
 /// By the test double, which must have nothing to refuse.
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_of_a_distributed_database_come_and_go_and_all_answer_alike() {
+async fn replicas_of_a_distributed_database_all_give_the_same_answers() {
     if let Some(database) = crate::support::fresh_postgres().await {
         let double = Sharded::before(&database.url()).await;
         replicas_come_and_go(&double.url()).await;

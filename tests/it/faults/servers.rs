@@ -38,7 +38,7 @@ async fn a_server_that_is_away_is_503_for_what_needs_it_and_named() {
     let server = Server::on(&url);
     register(&server.api, 0..5).await;
     let before = answer(&server.api, 3).await;
-    let mut operator = crate::support::beside(&url).await;
+    let mut operator = crate::support::open_connection(&url).await;
     let distributed = "UPDATE feed SET distributed_by = 'double'";
     raw_sql(distributed).execute(&mut operator).await.unwrap();
     raw_sql(LOSE_WRITES).execute(&mut operator).await.unwrap();

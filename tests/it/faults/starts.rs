@@ -187,7 +187,7 @@ async fn a_file_of_another_database_is_forgotten_when_the_database_comes() {
     let Some(mut database) = DatabaseServer::start().await else {
         return;
     };
-    let mut operator = crate::support::beside(&database.url()).await;
+    let mut operator = crate::support::open_connection(&database.url()).await;
     raw_sql("CREATE DATABASE other")
         .execute(&mut operator)
         .await
@@ -222,7 +222,7 @@ async fn what_a_start_refuses_is_refused_when_the_database_comes() {
     };
     let place = Place::new();
     let given = place.lived(&database.url()).await;
-    let mut operator = crate::support::beside(&database.url()).await;
+    let mut operator = crate::support::open_connection(&database.url()).await;
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  SELECT 9999, 'later', true, checksum, 0 FROM _sqlx_migrations WHERE version = 1";

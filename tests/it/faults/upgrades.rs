@@ -68,7 +68,7 @@ async fn replicas_go_on_under_a_later_version_s_migration() {
         register(&replica.api, from..from + 9).await;
         register(&replica.api, from + 9..from + 10).await;
     }
-    let mut operator = crate::support::beside(&url).await;
+    let mut operator = crate::support::open_connection(&url).await;
     // One at a time: a transaction that locks several tables and a reader of the feed, who goes
     // through them in another order, may stand in each other's way.
     for statement in LATER.split(';') {

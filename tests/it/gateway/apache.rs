@@ -130,7 +130,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn apache_is_told_its_window_and_renews_after_a_revocation_with_replaces() {
+async fn apache_gets_its_window_and_renews_after_a_revocation_with_replaces() {
     let Some(pebble) = Pebble::start() else {
         return;
     };

@@ -105,7 +105,7 @@ fn window(metadata: &Value) -> &Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn caddy_is_told_its_window_at_once_and_renews_with_replaces() {
+async fn caddy_gets_its_window_at_once_and_renews_with_replaces() {
     let Some(program) = tool("OFFPEAK_TEST_CADDY") else {
         return;
     };

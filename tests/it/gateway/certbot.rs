@@ -200,7 +200,7 @@ async fn certbot_fails_at_once_where_it_is_turned_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn certbot_waits_beyond_its_time_out_where_it_is_told_that_its_answer_comes() {
+async fn certbot_waits_beyond_its_time_out_if_interim_answers_come() {
     // The second order's turn comes after 52.6 s; certbot gives up after 45 s without an octet.
     let Some((_front, _pebble, output, took)) = second("new_orders_per_second = 0.019").await
     else {

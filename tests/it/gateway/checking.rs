@@ -37,7 +37,7 @@ async fn a_ca_that_takes_the_host_as_it_comes_sends_clients_back_through_the_gat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ca_that_names_itself_is_told_of_with_the_setting() {
+async fn a_ca_that_names_itself_is_reported_with_the_setting() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let directory = json!({

@@ -34,7 +34,7 @@ async fn a_spike_is_held_and_served_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_finds_no_place_is_told_its_second_and_an_order_that_was_begun_goes_on() {
+async fn without_room_orders_get_a_second_and_begun_ones_continue() {
     let Some(pebble) = Pebble::start() else {
         return;
     };
@@ -78,7 +78,7 @@ async fn report(answer: Response) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_over_its_own_limit_is_told_429_and_others_go_on() {
+async fn an_account_over_its_own_limit_gets_429_and_others_continue() {
     let Some(pebble) = Pebble::start() else {
         return;
     };
@@ -102,7 +102,7 @@ async fn an_account_over_its_own_limit_is_told_429_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_held_when_the_process_stops_is_told_a_second_and_not_cut_off() {
+async fn held_requests_get_a_second_when_the_process_stops() {
     let Some(pebble) = Pebble::start() else {
         return;
     };
@@ -191,7 +191,7 @@ async fn whatever_is_sent_to_where_orders_are_made_asks_for_admission() {
 
 /// A proxy may take what says that an answer comes for the answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_who_comes_by_no_proxy_is_told_that_its_answer_comes() {
+async fn interim_answers_are_sent_only_without_a_proxy() {
     let Some(pebble) = Pebble::start() else {
         return;
     };

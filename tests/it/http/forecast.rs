@@ -50,7 +50,7 @@ async fn observe(server: &TestServer) {
 }
 
 #[tokio::test]
-async fn the_forecast_tells_a_week_in_relative_numbers() {
+async fn the_forecast_has_a_week_in_relative_numbers() {
     let server = observed().await;
     let answer = server.get("/v1/forecast").await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -137,7 +137,7 @@ async fn what_is_learned_shows_at_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_told_is_refused_by_name() {
+async fn an_impossible_forecast_is_refused_with_the_parameter() {
     let server = TestServer::start().await;
     for (query, status, detail) in [
         ("ca=nobody", 404, "ca: no CA is named \"nobody\""),

@@ -10,7 +10,7 @@ use crate::server::{NOW, TestServer, json};
 const ID: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
 #[tokio::test]
-async fn what_is_told_says_until_when_it_holds() {
+async fn an_answer_says_until_when_it_is_valid() {
     let server = TestServer::start().await;
     server.register(ID, NOW - DAY, NOW + 89 * DAY).await;
     server.engine.publish().await.unwrap();

@@ -10,7 +10,7 @@ use crate::process::offpeak;
 use crate::server::{NOW, TestServer, json};
 use crate::tools::run;
 
-async fn tell(server: &TestServer, lines: &[Value]) {
+async fn post_counts(server: &TestServer, lines: &[Value]) {
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     let answer = server
         .as_admin(Method::POST, "/v1/observations")
@@ -62,7 +62,7 @@ async fn the_status_follows_what_is_counted_and_incidents() {
         (&json!("unknown"), &Value::Null)
     );
     assert_eq!(report["ca"], "example");
-    tell(&server, &hour(|ago| if ago <= 20 { 30 } else { 0 })).await;
+    post_counts(&server, &hour(|ago| if ago <= 20 { 30 } else { 0 })).await;
     let report = status(&server).await;
     assert_eq!(report["status"], "degraded", "{report}");
     assert_eq!(
@@ -112,7 +112,7 @@ async fn the_status_follows_what_is_counted_and_incidents() {
 #[tokio::test]
 async fn a_maintenance_ahead_is_scheduled_and_the_ca_is_well_until_then() {
     let server = TestServer::start().await;
-    tell(&server, &hour(|_| 0)).await;
+    post_counts(&server, &hour(|_| 0)).await;
     let ahead = json!({
         "kind": "maintenance", "ca": "example", "name": "new disks", "from": NOW + HOUR, "to": NOW + 2 * HOUR,
     });
@@ -137,7 +137,7 @@ async fn a_maintenance_ahead_is_scheduled_and_the_ca_is_well_until_then() {
 }
 
 #[tokio::test]
-async fn the_last_hour_is_told_by_endpoint_and_vantage() {
+async fn the_last_hour_is_reported_by_endpoint_and_vantage() {
     let server = TestServer::start().await;
     let probe = |ago: i64, endpoint: &str, failed: u64| {
         let line = |kind, count| {
@@ -158,7 +158,7 @@ async fn the_last_hour_is_told_by_endpoint_and_vantage() {
             .concat()
         })
         .collect();
-    tell(&server, &lines).await;
+    post_counts(&server, &lines).await;
     let live = json(server.get("/v1/live?ca=example").await).await;
     assert_eq!(live["from"], "2026-11-21T09:00:00Z");
     let series = live["series"].as_array().unwrap();
@@ -181,9 +181,9 @@ async fn the_last_hour_is_told_by_endpoint_and_vantage() {
 }
 
 #[tokio::test]
-async fn a_week_is_told_as_a_page_and_as_json() {
+async fn a_week_is_reported_as_a_page_and_as_json() {
     let server = TestServer::start().await;
-    tell(&server, &hour(|_| 6)).await;
+    post_counts(&server, &hour(|_| 6)).await;
     let answer = server.get("/report/2026-W47/report.json").await;
     assert_eq!(answer.status(), StatusCode::OK);
     let report = json(answer).await;
@@ -250,7 +250,7 @@ async fn what_fails_in_staging_is_not_the_status_of_production() {
         line["ca"] = json!("stage");
         lines.push(line);
     }
-    tell(&server, &lines).await;
+    post_counts(&server, &lines).await;
     let report = status(&server).await;
     assert_eq!(report["status"], "ok", "{report}");
     let one = |at: usize| (&report["cas"][at]["ca"], &report["cas"][at]["status"]);
@@ -280,7 +280,7 @@ async fn what_is_asked_wrongly_is_refused() {
 }
 
 #[test]
-fn a_ca_was_last_heard_of_when_its_latest_source_was() {
+fn the_last_report_of_a_ca_is_that_of_its_latest_source() {
     let database = crate::support::fresh_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.ndjson");
@@ -296,20 +296,20 @@ fn a_ca_was_last_heard_of_when_its_latest_source_was() {
         run(import.arg(database.url()).arg(&file));
         let report = run(offpeak().args(["status", "--database", &database.url()]));
         let first = report.lines().next().unwrap();
-        let heard = first.split("last heard of ").nth(1).unwrap();
-        let of_source = format!("source {source}: until {heard}");
+        let reported = first.split("last report ").nth(1).unwrap();
+        let of_source = format!("source {source}: until {reported}");
         assert!(report.contains(&of_source), "{of_source}: {report}");
         if ahead {
-            let heard: Timestamp = heard.parse().unwrap();
-            assert!(heard >= now && heard <= SystemClock.now(), "{report}");
+            let reported: Timestamp = reported.parse().unwrap();
+            assert!(reported >= now && reported <= SystemClock.now(), "{report}");
         } else {
-            assert_eq!(heard, (at + MINUTE).to_string(), "{report}");
+            assert_eq!(reported, (at + MINUTE).to_string(), "{report}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
+async fn a_command_names_the_sources_without_a_report() {
     let database = crate::support::fresh_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offpeak.toml");
@@ -325,7 +325,7 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
         run(command.arg(&file).args(extra))
     };
     let lines = report(&[]);
-    let line = "source front (log) of default: configured, and nothing was heard of it yet";
+    let line = "source front (log) of default: configured, no report yet";
     assert!(lines.lines().any(|one| one == line), "{lines}");
     let json: Value = serde_json::from_str(&report(&["--json"])).unwrap();
     // A folder stores nothing of its own: nothing can be said of it.
@@ -348,7 +348,7 @@ async fn a_command_names_the_sources_of_which_nothing_was_heard_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_tells_how_each_ca_is() {
+async fn a_command_shows_the_status_of_each_ca() {
     let database = crate::support::fresh_sqlite();
     let command = |extra: &[&str]| {
         let database = database.url();
@@ -360,7 +360,7 @@ async fn a_command_tells_how_each_ca_is() {
     };
     let report = command(&[]);
     assert!(
-        report.starts_with("default (production): unknown; no source has told"),
+        report.starts_with("default (production): unknown; no source has reported"),
         "{report}"
     );
     let report: Value = serde_json::from_str(&command(&["--json"])).unwrap();

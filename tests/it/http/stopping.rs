@@ -11,7 +11,7 @@ use super::serve::{LIMITS, NEVER, exchange, hello, http2, slow, toy, until_close
 const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// Reads one answer of [`hello`] on a connection that is kept.
-async fn hear(stream: &mut TcpStream) -> String {
+async fn read_answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"hello") {
         let read = within(stream.read_buf(&mut answer)).await.unwrap();
@@ -34,7 +34,7 @@ async fn in_the_grace_each_answer_is_the_last_and_new_connections_are_taken() {
     let toy = toy(limits, hello()).await;
     let mut kept = TcpStream::connect(toy.address).await.unwrap();
     kept.write_all(REQUEST.as_bytes()).await.unwrap();
-    assert!(!hear(&mut kept).await.contains("connection: close"));
+    assert!(!read_answer(&mut kept).await.contains("connection: close"));
     let client = http2();
     let url = format!("http://{}/", toy.address);
     assert!(client.get(&url).send().await.unwrap().status().is_success());
@@ -43,14 +43,21 @@ async fn in_the_grace_each_answer_is_the_last_and_new_connections_are_taken() {
     loop {
         let mut new = TcpStream::connect(toy.address).await.unwrap();
         new.write_all(REQUEST.as_bytes()).await.unwrap();
-        if hear(&mut new).await.contains("\r\nconnection: close\r\n") {
+        if read_answer(&mut new)
+            .await
+            .contains("\r\nconnection: close\r\n")
+        {
             assert_eq!(until_closed(&mut new).await, b"");
             break;
         }
     }
     // One that was kept is left open, and its next answer is its last.
     kept.write_all(REQUEST.as_bytes()).await.unwrap();
-    assert!(hear(&mut kept).await.contains("\r\nconnection: close\r\n"));
+    assert!(
+        read_answer(&mut kept)
+            .await
+            .contains("\r\nconnection: close\r\n")
+    );
     assert_eq!(until_closed(&mut kept).await, b"");
     // HTTP/2 goes over to a new connection by itself.
     assert!(client.get(&url).send().await.unwrap().status().is_success());
@@ -75,7 +82,11 @@ async fn what_waits_in_the_queue_at_the_end_of_the_grace_is_answered() {
     };
     let server = tokio::spawn(serve(listener, hello(), std::future::ready(()), limits));
     for stream in &mut waiting {
-        assert!(hear(stream).await.contains("\r\nconnection: close\r\n"));
+        assert!(
+            read_answer(stream)
+                .await
+                .contains("\r\nconnection: close\r\n")
+        );
     }
     within(server).await.unwrap();
 }
@@ -114,7 +125,7 @@ async fn a_grace_has_an_end() {
     let toy = toy(limits, hello()).await;
     let mut kept = TcpStream::connect(toy.address).await.unwrap();
     kept.write_all(REQUEST.as_bytes()).await.unwrap();
-    hear(&mut kept).await;
+    read_answer(&mut kept).await;
     toy.stop.send(()).unwrap();
     within(toy.server).await.unwrap();
     assert_eq!(until_closed(&mut kept).await, b"");

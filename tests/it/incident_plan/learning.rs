@@ -25,7 +25,7 @@ fn with_outages(learnt: &[Incident]) -> Value {
         ));
     }
     let profile = Profile::learn(&series, at(NOW), HOUR, &learning_excluded(learnt));
-    serde_json::from_slice(&rank(&profile, &policy(), &Times::new(at(NOW), DAY))).unwrap()
+    serde_json::from_slice(&rank(None, &profile, &policy(), &Times::new(at(NOW), DAY))).unwrap()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_hours_of_an_outage_do_not_improve_their_rank() {
 }
 
 #[test]
-fn what_learns_nothing_is_told_by_kind() {
+fn hours_excluded_from_learning_depend_on_the_kind() {
     let now = at(NOW);
     let opened = |mut incident: Incident| {
         incident.advance(State::Open, now).unwrap();

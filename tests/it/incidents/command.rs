@@ -38,7 +38,7 @@ fn written(folder: &Path, name: &str, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
+async fn an_operator_runs_a_drill_from_the_command_line_while_it_serves() {
     for database in databases().await {
         let server = Server::on(&database.url());
         let now = SystemClock.now();
@@ -106,7 +106,7 @@ async fn an_operator_runs_a_drill_from_the_command_line_beside_the_service() {
             "{rehearsed}"
         );
         assert!(
-            rehearsed.contains("0 clients cannot hear of it before their window closes; 500 have"),
+            rehearsed.contains("0 clients cannot learn of it before their window closes; 500 have"),
             "{rehearsed}"
         );
         assert!(

@@ -43,7 +43,7 @@ async fn the_next_poll_comes_in_time_for_the_window() {
 }
 
 #[tokio::test]
-async fn an_opening_says_how_many_cannot_hear_of_it() {
+async fn an_opening_says_how_many_cannot_learn_of_it() {
     let server = TestServer::start().await;
     register(&server, 0..40).await;
     // Half of them ask, and are sent away for hours.

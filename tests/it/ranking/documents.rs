@@ -8,10 +8,10 @@ use offpeak::domain::publication::published::Published;
 fn documents_are_pointers_their_copies_and_the_schema() {
     let (a, b) = (policy("a"), policy("b"));
     let profile = learn(&hourly(28, one_oclock));
-    let first = documents(&[(&a, &profile), (&b, &profile)], &times());
+    let first = documents(&[], &[(&a, &profile), (&b, &profile)], &times());
     assert_eq!(
         first,
-        documents(&[(&a, &profile), (&b, &profile)], &times())
+        documents(&[], &[(&a, &profile), (&b, &profile)], &times())
     );
     let bytes = |path: &str| {
         let found = first.iter().find(|(of, _)| of == path);
@@ -39,7 +39,7 @@ fn the_golden_file_of_version_1_1_holds() {
     let text = "migration of the validators".to_owned();
     let span = Span { from, to };
     closing.notes = vec![Note { span, text }];
-    let document = rank(&learn(&hourly(28, one_oclock)), &closing, &times());
+    let document = rank(None, &learn(&hourly(28, one_oclock)), &closing, &times());
     if std::env::var_os("OFFPEAK_WRITE_GOLDEN").is_some() {
         std::fs::write(golden, &document).unwrap();
     }
@@ -75,7 +75,7 @@ fn holds(now: &Value, before: &Value) -> bool {
 }
 
 #[test]
-fn a_note_is_told_until_its_time_is_over_and_by_all_once() {
+fn a_note_is_published_until_its_time_is_over_and_once_for_all() {
     let note = |days: i64| Note {
         span: Span {
             from: at(NOW),
@@ -91,10 +91,10 @@ fn a_note_is_told_until_its_time_is_over_and_by_all_once() {
         let read = Published::parse(bytes).unwrap();
         read.notes.into_iter().map(|note| note.text).collect()
     };
-    assert_eq!(report(&rank(&profile, &a, &times())), ["9 days"]);
+    assert_eq!(report(&rank(None, &profile, &a, &times())), ["9 days"]);
     let both = [(&a, &profile), (&b, &profile)];
     assert_eq!(
-        report(&rank_together(&both, "production", &times())),
+        report(&rank_together(None, &both, "production", &times())),
         ["3 days", "9 days"]
     );
 }

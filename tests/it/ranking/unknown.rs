@@ -7,6 +7,7 @@ use super::*;
 #[test]
 fn unknown_is_null() {
     let document = parsed(&rank(
+        None,
         &learn(&Series::default()),
         &policy("example"),
         &times(),
@@ -35,7 +36,7 @@ fn an_unknown_slot_is_no_quiet_one() {
     for slot in &mut known.day[..8] {
         slot.coefficient = 1.5;
     }
-    let document = parsed(&rank(&known, &policy("example"), &times()));
+    let document = parsed(&rank(None, &known, &policy("example"), &times()));
     assert_eq!(ranks(&document), (1..=8).collect::<Vec<u64>>());
     assert_eq!(document["quietest"], json!(["00:00", "01:00", "02:00"]));
     assert_eq!(document["peak"]["start"], "00:00");
@@ -54,7 +55,7 @@ fn where_nothing_is_known_every_open_hour_has_the_same_weight() {
         // A part of an hour closed is no reason to send fewer into it.
         (closing, 3..5, 45_454..=45_455),
     ] {
-        for (hour, weight) in millionths(&rank(&nothing, &policy, &times()))
+        for (hour, weight) in millionths(&rank(None, &nothing, &policy, &times()))
             .into_iter()
             .enumerate()
         {

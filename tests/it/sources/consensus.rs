@@ -71,7 +71,7 @@ fn four() -> Series {
 fn weights(series: &Series) -> Vec<f64> {
     let policy = CaPolicy::named("example".parse().unwrap());
     let profile = Profile::learn(series, NOW, HOUR, &[]);
-    let ranking = rank(&profile, &policy, &Times::new(NOW, DAY));
+    let ranking = rank(None, &profile, &policy, &Times::new(NOW, DAY));
     let ranking: serde_json::Value = serde_json::from_slice(&ranking).unwrap();
     let slots = ranking["slots"].as_array().unwrap();
     slots
@@ -138,7 +138,7 @@ fn a_liar_that_claims_to_be_the_ca_moves_neither_rank_nor_level_far() {
 }
 
 #[test]
-fn what_a_better_source_knows_beside_the_others_is_kept() {
+fn what_a_better_source_knows_in_addition_is_kept() {
     // Half of what is asked at one o'clock fails, and that only the CA's log tells: the log's own ratio is known
     // to the others, so that theirs agree.
     let mut series = four();

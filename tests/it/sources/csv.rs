@@ -28,7 +28,7 @@ pub(super) async fn engine(text: &str, now: i64) -> (Arc<Engine>, FreshSqlite) {
 
 pub(super) async fn counted(engine: &Engine) -> Vec<Observation> {
     let mut found = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             found.push(observation);
         }
@@ -36,7 +36,7 @@ pub(super) async fn counted(engine: &Engine) -> Vec<Observation> {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut on_change);
     load.await.unwrap();
     found.sort_by_key(|one| one.at);
     found

@@ -13,8 +13,8 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
 use offpeak::domain::transparency::leaf::{Entry, Leaf};
 use offpeak::domain::transparency::merkle::{Hash, subtree_hash};
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::SourceError;
 use offpeak::source::ct::Logged;
 use offpeak::source::read_once;
@@ -127,7 +127,7 @@ impl Case {
     async fn observed(&self) -> Vec<Observation> {
         let mut found = Vec::new();
         let from = Timestamp::from_unix(0);
-        let mut tell = |change| {
+        let mut on_change = |change| {
             if let Change::Observed { observation, .. } = change {
                 found.push(observation);
             }
@@ -135,7 +135,7 @@ impl Case {
         let load = self
             .engine
             .store()
-            .load(Load::BesideCertificates, from, &mut tell);
+            .load(Load::WithoutCertificates, from, &mut on_change);
         load.await.unwrap();
         found
     }
@@ -227,7 +227,7 @@ async fn a_log_is_counted_by_the_minute_once_whatever_breaks_off() {
         assert!((1..all).contains(counted), "{minutes:?}");
     }
     let report = &case.engine.source_reports()[0];
-    assert_eq!(report.state.name(), "reading");
+    assert_eq!(report.state, SourceState::Reading);
     let last = Timestamp::from_unix(1_746_292_689);
     assert_eq!(report.data_through, Some(last));
 }

@@ -1,5 +1,6 @@
 //! Logs that say that they are asked too much: they are left alone, and the others are read.
 
+use offpeak::engine::SourceState;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -25,7 +26,10 @@ async fn an_operator_that_says_429_is_left_alone_and_no_other_waits() {
     assert_eq!(case.count().await, ISSUERS[0].1 + ISSUERS[2].1);
     assert_eq!((first.asked(""), second.asked("")), (1, 0));
     let report = &case.engine.source_reports()[0];
-    assert_eq!((report.state.name(), report.logs_failing), ("reading", 2));
+    assert_eq!(
+        (report.state, report.logs_failing),
+        (SourceState::Reading, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

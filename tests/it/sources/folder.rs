@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offpeak::config::Config;
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::folder::read_every;
 use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
@@ -113,7 +113,7 @@ async fn certificates_put_into_a_folder_are_registered_and_nothing_else() {
     case.read().await.unwrap();
     case.read().await.unwrap();
     assert_eq!(case.engine.certificates_indexed(), 2);
-    assert_eq!(case.engine.source_reports()[0].state.name(), "reading");
+    assert_eq!(case.engine.source_reports()[0].state, SourceState::Reading);
     fs::remove_dir_all(case.folder.path()).unwrap();
     let refused = case.read().await.unwrap_err().to_string();
     assert!(refused.contains("No such file"), "{refused}");
@@ -128,7 +128,7 @@ async fn a_file_that_cannot_be_read_keeps_none_of_the_others_out() {
     put(case.folder.path(), "a");
     case.read().await.unwrap();
     assert_eq!(case.engine.certificates_indexed(), 1);
-    assert_eq!(case.engine.source_reports()[0].state.name(), "reading");
+    assert_eq!(case.engine.source_reports()[0].state, SourceState::Reading);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +157,7 @@ async fn a_file_is_taken_up_when_it_is_put_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_kernel_does_not_tell_is_found_by_the_clock() {
+async fn changes_without_a_kernel_event_are_found_by_polling() {
     let case = Case::new().await;
     // Behind a link: of what is written elsewhere a watch of this folder hears nothing.
     let elsewhere = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::demand::profile::{Basis, Profile};
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::policy::ca::CaPolicy;
-use offpeak::domain::publication::ranking::{MOST_MOVE, Times, rank, rank_after};
+use offpeak::domain::publication::ranking::{MOST_MOVE, Times, rank};
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ fn policy() -> CaPolicy {
 }
 
 fn ranking(before: Option<&[u8]>, profile: &Profile) -> (Vec<u8>, Value) {
-    let octets = rank_after(before, profile, &policy(), &Times::new(NOW, DAY));
+    let octets = rank(before, profile, &policy(), &Times::new(NOW, DAY));
     let value = serde_json::from_slice(&octets).unwrap();
     (octets, value)
 }
@@ -168,7 +168,7 @@ fn no_window_lies_in_an_hour_that_fails() {
     let quiet = Profile::learn(&seen_by_ct(28), NOW, HOUR, &[]);
     assert!(!quiet.is_failing(1) && profile.is_failing(1));
     assert_eq!(
-        rank(&quiet, &policy, &Times::new(NOW, DAY)),
+        rank(None, &quiet, &policy, &Times::new(NOW, DAY)),
         ranking(None, &quiet).0
     );
 }

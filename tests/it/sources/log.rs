@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 use offpeak::config::Config;
 use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::time::Timestamp;
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::SourceError;
 use offpeak::source::read_once;
 use offpeak::store::{Change, Load, Migrations, connect};
@@ -112,7 +112,7 @@ impl Case {
 /// All that was ever counted.
 pub(super) async fn observed(engine: &Engine) -> Vec<Observation> {
     let mut found = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             found.push(observation);
         }
@@ -120,7 +120,7 @@ pub(super) async fn observed(engine: &Engine) -> Vec<Observation> {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut on_change);
     load.await.unwrap();
     found
 }
@@ -180,7 +180,7 @@ async fn lines_are_counted_with_their_kind_failures_and_latency() {
         assert_eq!(one.endpoint.as_deref(), Some("new-order"));
     }
     let report = &case.engine.source_reports()[0];
-    assert_eq!((report.state.name(), report.records), ("reading", 600));
+    assert_eq!((report.state, report.records), (SourceState::Reading, 600));
     // The hour that is over since the last line had nothing: that is known too.
     assert_eq!(
         report.data_through,

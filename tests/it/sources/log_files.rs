@@ -8,8 +8,8 @@ use offpeak::config::Config;
 use offpeak::domain::demand::observation::Kind;
 use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::status::LiveSeries;
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::read_once;
 use offpeak::store::{Migrations, connect};
 
@@ -48,7 +48,7 @@ async fn a_copy_that_is_not_whole_yet_is_no_other_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_beside_the_log_counts_nothing_again() {
+async fn a_copy_next_to_the_log_is_not_counted_again() {
     let mut case = Case::new("nginx-combined").await;
     case.append("acme.log", &orders(1_000));
     case.read().await.unwrap();
@@ -75,7 +75,7 @@ async fn a_rotated_file_that_nobody_can_read_stops_no_log() {
     case.restart().await;
     case.read().await.unwrap();
     assert_eq!(case.count(Kind::Attempt).await, 2);
-    assert_eq!(case.engine.source_reports()[0].state.name(), "reading");
+    assert_eq!(case.engine.source_reports()[0].state, SourceState::Reading);
     // What it said is unknown.
     assert_eq!(known_minutes(&case, "2026-11-20T13:00:00Z", 16).await, 0);
 }
@@ -113,7 +113,7 @@ async fn rotated_files_may_be_packed_with_zstandard() {
 
 /// However short slots are: what lies before the first line and behind the last one is not known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zeros_are_told_of_what_was_read_and_of_nothing_else() {
+async fn zeros_are_reported_only_for_what_was_read() {
     let case = Case::new("nginx-combined").await;
     case.clock.set("2026-11-28T12:23:00Z".parse().unwrap());
     for time in ["12:07:10", "12:22:30"] {
@@ -198,7 +198,7 @@ async fn logs_of_one_vantage_add_up() {
 
 /// A registration authority sees no orders: what it does not tell is unknown, and its certificates are the load.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_tells_zeros_of_what_it_can_tell_alone() {
+async fn a_log_reports_zeros_only_for_what_it_alone_sees() {
     let case = Case::new("boulder-ra").await;
     for minute in [0, 20] {
         let line = format!(

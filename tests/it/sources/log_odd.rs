@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use offpeak::domain::demand::observation::{Kind, Observation};
 use offpeak::domain::time::{HOUR, MINUTE, Timestamp};
+use offpeak::engine::SourceState;
 use offpeak::engine::clock::{Clock as _, SystemClock};
 use offpeak::ingest::x509::Facts;
 use serde_json::json;
@@ -59,7 +60,7 @@ async fn a_name_with_a_bracket_stops_no_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_that_cannot_be_read_are_told_and_passed_over() {
+async fn unreadable_lines_are_reported_and_skipped() {
     let mut case = Case::new("nginx-json").await;
     case.clock.set("2026-11-28T12:00:30Z".parse().unwrap());
     let broken = "{\"request\":\"POST /acme/new-order HTTP/2.0\",\"status\":201\n";
@@ -71,7 +72,7 @@ async fn lines_that_cannot_be_read_are_told_and_passed_over() {
     case.read().await.unwrap();
     assert_eq!(case.count(Kind::Attempt).await, 1);
     let report = &case.engine.source_reports()[0];
-    assert_eq!((report.state.name(), report.skipped), ("reading", 30));
+    assert_eq!((report.state, report.skipped), (SourceState::Reading, 30));
     // And does so from then on.
     case.append("acme.log", &broken.repeat(5));
     case.clock.set("2026-11-28T12:31:30Z".parse().unwrap());
@@ -184,7 +185,7 @@ async fn certificates_that_lines_show_are_registered() {
 
 /// Lines that `OpenBao` 2.7 wrote, hashed and not, of certificates issued and refused by its own API and by ACME.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_audit_log_of_openbao_tells_what_was_refused_and_shows_what_was_issued() {
+async fn a_real_audit_log_of_openbao_shows_what_was_refused_and_issued() {
     let case = Case::new("openbao").await;
     case.clock.set("2026-11-29T12:30:00Z".parse().unwrap());
     case.append("acme.log", include_str!("corpus/openbao.json"));

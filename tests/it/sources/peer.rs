@@ -56,7 +56,7 @@ pub(super) async fn peer(router: Router) -> String {
 
 pub(super) async fn taken(engine: &Engine) -> Vec<Observation> {
     let mut found = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             found.push(observation);
         }
@@ -64,7 +64,7 @@ pub(super) async fn taken(engine: &Engine) -> Vec<Observation> {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut on_change);
     load.await.unwrap();
     found
 }
@@ -168,7 +168,7 @@ async fn rubbish_from_a_peer_is_named_and_not_counted() {
         ),
         (wrong("source", json!("pope")), "observations[1].source: "),
         (answer(vec![json!(7)]), "observations[0]"),
-        (answer(vantages.collect()), "tells of more than 8 vantages"),
+        (answer(vantages.collect()), "has more than 8 vantages"),
     ] {
         let router = Router::new().route("/v1/export", get(async move || body));
         let (error, counted) = refused(router).await;

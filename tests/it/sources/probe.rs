@@ -13,8 +13,8 @@ use offpeak::domain::demand::observation::{Kind, Observation, Source};
 use offpeak::domain::moves::incident::{Incident, State};
 use offpeak::domain::policy::ca::CaName;
 use offpeak::domain::time::{DAY, Timestamp};
-use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
+use offpeak::engine::{Engine, SourceState};
 use offpeak::source::probe::watch;
 use offpeak::source::read_once;
 use offpeak::store::{ClosedBatch, Migrations, connect};
@@ -30,7 +30,7 @@ async fn engine(text: &str, at: Timestamp) -> (Arc<Engine>, Arc<ManualClock>, Fr
     (engine.unwrap(), clock, database)
 }
 
-async fn tell(engine: &Engine, rows: &[Observation]) {
+async fn store_rows(engine: &Engine, rows: &[Observation]) {
     let store = engine.store();
     let batch = store.open_batch(engine.now()).await.unwrap();
     store.append_batch(batch, rows).await.unwrap();
@@ -129,12 +129,12 @@ async fn a_ca_that_says_when_to_come_again_is_asked_on() {
     following.abort();
     twice.expect("it is not asked again");
     let report = &engine.source_reports()[0];
-    assert_eq!(report.state.name(), "reading");
+    assert_eq!(report.state, SourceState::Reading);
 }
 
 /// An outage is told by two failing minutes in a row: whoever asks less often would never see one.
 #[test]
-fn a_probe_that_is_to_tell_outages_asks_each_minute() {
+fn a_probe_that_detects_outages_asks_each_minute() {
     let with = |every: &str| {
         Config::parse(&format!(
             "[[source]]\nname = \"oslo\"\nca = \"default\"\nkind = \"probe\"\n\
@@ -195,7 +195,7 @@ async fn the_outage_of_june_2020_is_seen_and_over_within_two_minutes() {
             rows.push(line(Kind::Attempt, 1));
             rows.push(line(Kind::Failed, u64::from(outcome(vantage, now))));
         }
-        tell(&engine, &rows).await;
+        store_rows(&engine, &rows).await;
         watch(&engine, &CaName::default(), 2).await.unwrap();
         match outages(&engine).await.first().map(|one| one.state) {
             Some(State::Closed) => closed = closed.or(Some(now)),
@@ -250,7 +250,7 @@ async fn a_quiet_week_raises_no_alarm() {
                 > 1
         {
             clock.set(at + 59);
-            tell(&engine, &rows).await;
+            store_rows(&engine, &rows).await;
             rows.clear();
             watch(&engine, &CaName::default(), 2).await.unwrap();
         }

@@ -21,7 +21,7 @@ fn free() -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_is_made_validated_and_told_by_endpoint() {
+async fn an_order_is_made_validated_and_reported_by_endpoint() {
     let http01 = free();
     let Some(pebble) = Pebble::validating(http01.port()) else {
         return;

@@ -303,7 +303,7 @@ async fn engine_at(text: &str, now: i64) -> (Arc<Engine>, Arc<ManualClock>, Fres
 
 async fn observed(engine: &Engine) -> (usize, u64) {
     let mut found: Vec<Observation> = Vec::new();
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             found.push(observation);
         }
@@ -311,7 +311,7 @@ async fn observed(engine: &Engine) -> (usize, u64) {
     let from = Timestamp::from_unix(0);
     let load = engine
         .store()
-        .load(Load::BesideCertificates, from, &mut tell);
+        .load(Load::WithoutCertificates, from, &mut on_change);
     load.await.unwrap();
     assert!(found.iter().all(|one| one.source == Source::Metrics));
     let minutes = found

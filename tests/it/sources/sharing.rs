@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use offpeak::engine::SourceState;
 use offpeak::store::SourceStep;
 use reqwest::Method;
 
@@ -34,11 +35,11 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
             report.map(str::to_owned)
         })
     };
-    let is = async |wanted: &str| {
+    let is = async |wanted: SourceState| {
         for _ in 0..600 {
             let reports = case.engine.source_reports();
             let of = reports.iter().find(|one| one.name == name);
-            if let Some(one) = of.filter(|one| one.state.name() == wanted) {
+            if let Some(one) = of.filter(|one| one.state == wanted) {
                 assert_eq!(one.reason, None);
                 return;
             }
@@ -46,7 +47,7 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         }
         panic!("{:?}", case.engine.source_reports());
     };
-    is("reading").await;
+    is(SourceState::Reading).await;
     let report = |value: &str| Some(value.to_owned());
     assert_eq!(shown().await, [report("1"), report("0")]);
     // Another process was faster.
@@ -66,7 +67,7 @@ async fn a_source_that_another_process_reads_is_said_to_be_read_elsewhere() {
         order("-", 28, "12:00:00") + &order("-", 28, "12:01:00"),
     )
     .unwrap();
-    is("elsewhere").await;
+    is(SourceState::Elsewhere).await;
     // Nobody is to be woken for it.
     assert_eq!(shown().await, [report("1"), report("1")]);
     following.abort();

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use super::csv::{counted, engine};
 use crate::pooler::Pooler;
-use crate::support::{beside, fresh_postgres};
+use crate::support::{fresh_postgres, open_connection};
 
 /// 2026-11-28T12:00:00Z.
 const NOON: i64 = 1_795_867_200;
@@ -125,7 +125,7 @@ async fn a_ca_s_postgresql_is_asked_through_a_pooler_by_transaction() {
 }
 
 async fn is_asked_and_only_read(url: &str) {
-    let mut ca = beside(url).await;
+    let mut ca = open_connection(url).await;
     ca.execute("CREATE TABLE certificates (issued timestamptz, n integer, step text)")
         .await
         .unwrap();

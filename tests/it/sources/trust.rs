@@ -8,7 +8,7 @@ use offpeak::domain::demand::profile::Profile;
 use offpeak::domain::demand::series::Series;
 use offpeak::domain::demand::series::trust::DISAGREEMENT;
 use offpeak::domain::policy::ca::CaPolicy;
-use offpeak::domain::publication::ranking::{MOST_MOVE, Times, rank, rank_after};
+use offpeak::domain::publication::ranking::{MOST_MOVE, Times, rank};
 use offpeak::domain::time::{DAY, HOUR, Timestamp};
 use offpeak::engine::Engine;
 use offpeak::engine::clock::ManualClock;
@@ -130,13 +130,13 @@ proptest::proptest! {
             }
         }
         let times = Times::new(now, DAY);
-        let before = rank(&Profile::learn(&series, now, HOUR, &[]), &policy, &times);
+        let before = rank(None, &Profile::learn(&series, now, HOUR, &[]), &policy, &times);
         for hour in (DAYS - days) * 24..DAYS * 24 {
             let count = counts[usize::try_from(hour % 24).unwrap()];
             series.add(&line(hour, kind, "e", count));
         }
         let profile = Profile::learn(&series, now, HOUR, &[]);
-        let after = rank_after(Some(&before), &profile, &policy, &times);
+        let after = rank(Some(&before), &profile, &policy, &times);
         let (before, after) = (weights_of(&before), weights_of(&after));
         proptest::prop_assert!((after.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         // It would have to be a better kind, and to have been there for a week.
@@ -149,7 +149,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_new_source_waits_for_a_week_where_another_tells() {
+fn a_new_source_waits_for_a_week_if_another_reports() {
     let now = Timestamp::from_unix(START + DAYS * DAY);
     let line = |hour: i64, source, count| Observation {
         seconds: 3_600,
@@ -190,7 +190,7 @@ fn a_new_source_waits_for_a_week_where_another_tells() {
 }
 
 #[test]
-fn sources_that_ought_to_tell_the_same_are_compared() {
+fn sources_that_should_agree_are_compared() {
     let now = Timestamp::from_unix(START + DAYS * DAY);
     let mut series = Series::default();
     for hour in (DAYS - 2) * 24..DAYS * 24 {

@@ -51,7 +51,7 @@ async fn every_field_of_an_observation_comes_back(url: &str) {
         latency_ms: Some(0.1),
         dimension: Some("secondary".to_owned()),
         latency_p95_ms: Some(1e9),
-        told_by: Some("token:oslo".to_owned()),
+        reported_by: Some("token:oslo".to_owned()),
         stands_for: 26.5,
         steered: true,
     };

@@ -147,7 +147,7 @@ async fn thousands_are_looked_up_by_their_keys() {
         return;
     };
     let store = open(&database.url()).await;
-    let mut connection = beside(&database.url()).await;
+    let mut connection = open_connection(&database.url()).await;
     let fill = "INSERT INTO certificates (key_identifier, serial, not_before, not_after, issued_at,
              hour_known, steered, registered_at, window_start, window_end, table_number)
          SELECT '\\x0102', '\\x10'::bytea || int8send(n * 2654435761 % 4294967296),

@@ -7,8 +7,8 @@ use offpeak::store::{Sharing, Succession};
 on_all_stores!(
     a_handle_says_how_it_is_shared_and_counts_its_queries,
     a_registration_names_whom_it_replaces,
-    an_existing_row_is_told_as_it_is,
-    bulk_registrations_tell_new_from_known,
+    an_existing_row_is_returned_as_it_is,
+    bulk_registrations_distinguish_new_from_known,
     certificates_are_read_together,
     certificates_come_in_pages_in_order,
     every_field_comes_back,
@@ -59,7 +59,7 @@ async fn every_field_comes_back(url: &str) {
     );
 }
 
-async fn an_existing_row_is_told_as_it_is(url: &str) {
+async fn an_existing_row_is_returned_as_it_is(url: &str) {
     let store = open(url).await;
     register(&*store, &certificates(0..1)).await;
     let mut again = certificate(0);
@@ -104,7 +104,7 @@ async fn twice_in_one_registration_is_one_certificate(url: &str) {
     assert_eq!(register(&*store, &[]).await, []);
 }
 
-async fn bulk_registrations_tell_new_from_known(url: &str) {
+async fn bulk_registrations_distinguish_new_from_known(url: &str) {
     let store = open(url).await;
     // Lengths around the sizes of statements, and more than one statement's worth.
     let mut next = 0;
@@ -332,7 +332,7 @@ async fn a_lost_connection_comes_back() {
     };
     let store = open(&database.url()).await;
     register(&*store, &certificates(0..1)).await;
-    let mut other = beside(&database.url()).await;
+    let mut other = open_connection(&database.url()).await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",

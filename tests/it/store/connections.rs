@@ -10,7 +10,7 @@ async fn connections_are_kept() {
         return;
     };
     let store = open(&database.url()).await;
-    let mut other = beside(&database.url()).await;
+    let mut other = open_connection(&database.url()).await;
     let mut opened = HashSet::new();
     for n in 0..100 {
         register(&*store, &certificates(n..n + 1)).await;

@@ -26,7 +26,7 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
     let url = database.url();
     let store = open(&url).await;
     register(&*store, &certificates(0..9)).await;
-    let mut connection = beside(&url).await;
+    let mut connection = open_connection(&url).await;
     raw_sql(CITUS).execute(&mut connection).await.unwrap();
     let done = distribute(&url).await.unwrap();
     assert_eq!(
@@ -34,8 +34,8 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
         [
             "dropped what was kept for processes of the version before",
             "certificates is distributed by serial",
-            "incident_certificates is distributed by serial, beside certificates",
-            "gateway_certificates is distributed by serial, beside certificates",
+            "incident_certificates is distributed by serial, together with certificates",
+            "gateway_certificates is distributed by serial, together with certificates",
             "polls is distributed by fingerprint",
             "all other tables stay on this server",
         ]
@@ -59,7 +59,7 @@ async fn certificates_are_distributed_by_serial_and_the_rest_stays() {
     let Some(empty) = crate::support::fresh_postgres().await else {
         return;
     };
-    let mut beside_it = beside(&empty.url()).await;
+    let mut beside_it = open_connection(&empty.url()).await;
     raw_sql(CITUS).execute(&mut beside_it).await.unwrap();
     let error = distribute(&empty.url()).await.unwrap_err();
     let pending = matches!(error, StoreError::PendingMigrations(_));
@@ -95,7 +95,7 @@ async fn without_citus_nothing_is_changed() {
     };
     let url = database.url();
     drop(open(&url).await);
-    let mut connection = beside(&url).await;
+    let mut connection = open_connection(&url).await;
     // As a migration from the version before leaves it.
     let kept = "CREATE TABLE IF NOT EXISTS removals (number bigint PRIMARY KEY)";
     raw_sql(kept).execute(&mut connection).await.unwrap();

@@ -5,7 +5,7 @@ use super::*;
 use offpeak::store::{ClosedBatch, ExportPlace, SourceStep};
 
 on_all_stores!(
-    a_peer_is_told_each_count_once_however_late_it_was_closed,
+    a_peer_gets_each_count_once_however_late_it_was_closed,
     a_place_of_another_database_is_refused,
     places_are_given_once_where_many_ask,
 );
@@ -52,7 +52,7 @@ async fn read(
     }
 }
 
-async fn a_peer_is_told_each_count_once_however_late_it_was_closed(url: &str) {
+async fn a_peer_gets_each_count_once_however_late_it_was_closed(url: &str) {
     let store = open(url).await;
     // Opened first, and closed last.
     let early = store.open_batch(at(0)).await.unwrap();

@@ -8,10 +8,10 @@ on_all_stores!(
     nothing_falls_between_load_and_changes,
     overlap_does_no_harm,
     removals_reach_every_reader,
-    what_another_handle_wrote_is_told,
+    what_another_handle_wrote_is_in_the_feed,
 );
 
-async fn what_another_handle_wrote_is_told(url: &str) {
+async fn what_another_handle_wrote_is_in_the_feed(url: &str) {
     let (writer, reading) = (open(url).await, open(url).await);
     let mut reader = Reader::load(&*reading).await;
     assert_eq!(reader.follow(&*reading).await, 0);
@@ -133,7 +133,7 @@ async fn nothing_falls_between_load_and_changes(url: &str) {
         }
         return;
     }
-    let mut slow = beside(url).await;
+    let mut slow = open_connection(url).await;
     let mut transaction = slow.begin().await.unwrap();
     sqlx::query("INSERT INTO outbox (kind, body) VALUES ('removed', '\\x01010102')")
         .execute(&mut *transaction)
@@ -174,7 +174,7 @@ async fn a_place_that_was_never_given_is_lost(url: &str) {
         reader.follow(&*store).await;
         assert_eq!(std::mem::take(&mut reader.lost), 1, "{place}");
     }
-    let mut connection = beside(url).await;
+    let mut connection = open_connection(url).await;
     let old = "UPDATE outbox SET written_at = written_at - interval '25 hours' WHERE position < $1";
     sqlx::query(old)
         .bind(start + 3)
@@ -198,7 +198,7 @@ async fn a_load_reads_each_part_of_a_large_table_once() {
         return;
     };
     let store = open(&database.url()).await;
-    let mut connection = beside(&database.url()).await;
+    let mut connection = open_connection(&database.url()).await;
     let fill = "INSERT INTO certificates (key_identifier, serial, not_before, not_after, issued_at,
              hour_known, steered, registered_at, window_start, window_end, table_number)
          SELECT '\\x0102', decode(lpad(to_hex(n), 16, '0'), 'hex'), n, n + 9, n, true, false, n, n, n, 7
@@ -211,11 +211,11 @@ async fn a_load_reads_each_part_of_a_large_table_once() {
         .unwrap();
     assert!(pages > 1_024, "one part of {pages} pages");
     let mut told = Vec::new();
-    let mut tell = |change| match change {
+    let mut on_change = |change| match change {
         Change::Certificate(one) => told.push(one.validity.not_before.unix()),
         other => panic!("{other:?}"),
     };
-    let load = store.load(Load::Everything, Timestamp::MIN, &mut tell);
+    let load = store.load(Load::Everything, Timestamp::MIN, &mut on_change);
     load.await.unwrap();
     told.sort_unstable();
     let want: Vec<i64> = (1..=80_000).filter(|n| n % 7 != 3).collect();

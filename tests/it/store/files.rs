@@ -10,7 +10,7 @@ use crate::support::fresh_sqlite;
 
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
@@ -33,17 +33,25 @@ async fn a_database_is_read_by_nobody_but_its_owner() {
     let store = open(&database.url()).await;
     taken(&*store, 0).await.unwrap();
     for suffix in SUFFIXES {
-        assert_eq!(rights(&beside(&database.path(), suffix)), 0o600, "{suffix}");
+        assert_eq!(
+            rights(&with_suffix(&database.path(), suffix)),
+            0o600,
+            "{suffix}"
+        );
     }
     // One that was made before offpeak saw to that, or elsewhere.
     for suffix in SUFFIXES {
         let lax = Permissions::from_mode(0o644);
-        fs::set_permissions(beside(&database.path(), suffix), lax).unwrap();
+        fs::set_permissions(with_suffix(&database.path(), suffix), lax).unwrap();
     }
     let another = open(&database.url()).await;
     taken(&*another, 1).await.unwrap();
     for suffix in SUFFIXES {
-        assert_eq!(rights(&beside(&database.path(), suffix)), 0o600, "{suffix}");
+        assert_eq!(
+            rights(&with_suffix(&database.path(), suffix)),
+            0o600,
+            "{suffix}"
+        );
     }
 }
 
@@ -57,8 +65,8 @@ async fn nothing_is_taken_while_the_names_lead_elsewhere() {
     for suffix in SUFFIXES {
         taken(&*store, serial).await.unwrap();
         assert_eq!(store.trouble(), None);
-        let path = beside(&database.path(), suffix);
-        let away = beside(&database.path(), "-away");
+        let path = with_suffix(&database.path(), suffix);
+        let away = with_suffix(&database.path(), "-away");
         fs::rename(&path, &away).unwrap();
         for (there, word) in [(false, "was deleted or moved away"), (true, "was replaced")] {
             if there {

@@ -95,7 +95,7 @@ async fn a_postgresql_that_is_read_only_takes_writes_again_by_itself() {
     };
     let store = open(&database.url()).await;
     store.register(all_of(&certificates(0..10))).await.unwrap();
-    let mut connection = beside(&database.url()).await;
+    let mut connection = open_connection(&database.url()).await;
     let name: String = sqlx::query_scalar("SELECT current_database()")
         .fetch_one(&mut connection)
         .await

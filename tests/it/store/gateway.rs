@@ -10,7 +10,7 @@ on_all_stores!(
     a_key_takes_the_place_of_the_one_before,
     a_successor_is_swapped_by_one,
     failures_are_kept_until_one_succeeds_or_they_are_old,
-    failures_that_several_tell_add_up_and_none_waits_for_another_for_ever,
+    failures_of_several_gateways_add_up_without_deadlocks,
     for_whom_a_certificate_was_issued_is_kept,
     what_is_old_is_swept,
 );
@@ -183,7 +183,7 @@ async fn failures_are_kept_until_one_succeeds_or_they_are_old(url: &str) {
 
 /// Eight writers tell of the same accounts, each in an order of its own, some with successes and a sweep of
 /// what is old amid them.
-async fn failures_that_several_tell_add_up_and_none_waits_for_another_for_ever(url: &str) {
+async fn failures_of_several_gateways_add_up_without_deadlocks(url: &str) {
     const ACCOUNTS: u128 = 60;
     const ROUNDS: i64 = 6;
     let store = open(url).await;

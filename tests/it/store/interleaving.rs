@@ -12,7 +12,7 @@ use super::*;
 const LANES: u64 = 4;
 
 #[test]
-fn in_100_000_interleavings_each_reader_is_told_each_change_once_and_in_order() {
+fn in_100_000_interleavings_each_reader_gets_each_change_once_and_in_order() {
     let mut told = 0;
     for seed in 0..100_000 {
         let model = interleaved(seed, Rule::ByPlace);
@@ -41,7 +41,7 @@ fn wanted() -> u64 {
 /// order in which it says so. Where it is odd both look beside a writer's step, statement against statement,
 /// and some looks are broken off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_tells_what_the_model_tells() {
+async fn postgres_does_what_the_model_does() {
     let mut lanes = Vec::new();
     for lane in 0..LANES {
         let Some(database) = crate::support::fresh_postgres().await else {
@@ -86,7 +86,7 @@ impl Lane {
         let store = open(url).await;
         let mut writers = Vec::new();
         for _ in 0..WRITERS {
-            writers.push(beside(url).await);
+            writers.push(open_connection(url).await);
         }
         let mut readers: [Looking; READERS] = Default::default();
         for reader in &mut readers {
@@ -218,7 +218,7 @@ fn written(row: usize, version: u64) -> String {
 async fn take(does: Does, connection: &mut PgConnection, url: &str, store: &dyn Store) {
     match does {
         // Nobody says anything.
-        Does::Dies => drop(std::mem::replace(connection, beside(url).await)),
+        Does::Dies => drop(std::mem::replace(connection, open_connection(url).await)),
         Does::Nothing => {}
         Does::Notes(row, version) => {
             let noting = [(row, version)];
@@ -239,14 +239,14 @@ async fn execute(connection: &mut PgConnection, statements: &str) {
 /// A reader's look; whether it came to its end. One that is broken off leaves him his place.
 async fn look(store: &dyn Store, reader: &mut Looking, patience: Option<Duration>) -> bool {
     let mut told = Vec::new();
-    let mut tell = |change| match change {
+    let mut on_change = |change| match change {
         Change::Polls {
             fingerprint,
             record,
         } => told.push((fingerprint, record)),
         other => panic!("{other:?}"),
     };
-    let looking = store.changes(reader.place, &mut tell);
+    let looking = store.changes(reader.place, &mut on_change);
     let place = match patience {
         None => looking.await,
         Some(patience) => match tokio::time::timeout(patience, looking).await {

@@ -85,7 +85,7 @@ async fn a_database_from_the_future_is_refused(url: &str) {
         let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
         sqlx::query(insert).execute(&mut connection).await.unwrap();
     } else {
-        let mut connection = beside(url).await;
+        let mut connection = open_connection(url).await;
         sqlx::query(insert).execute(&mut connection).await.unwrap();
     }
     for error in [
@@ -112,7 +112,7 @@ async fn a_postgres_with_pending_migrations_is_refused_by_name() {
     };
     let url = database.url();
     // Somebody else's table: the database is not empty, and not ours yet.
-    let mut connection = beside(&url).await;
+    let mut connection = open_connection(&url).await;
     sqlx::query("CREATE TABLE somebody (name text)")
         .execute(&mut connection)
         .await

@@ -8,14 +8,14 @@ on_all_stores!(
     a_window_is_moved_from_where_it_is,
     a_window_moves_once_whoever_moves_it,
     moves_and_other_writes_do_not_lock_each_other_out,
-    moved_windows_are_told_to_every_reader,
+    moved_windows_reach_every_reader,
 );
 
 async fn shift(store: &dyn Store, moves: &[Move]) -> u64 {
     patiently(|| store.move_windows(&[], moves)).await
 }
 
-async fn moved_windows_are_told_to_every_reader(url: &str) {
+async fn moved_windows_reach_every_reader(url: &str) {
     let (store, other) = (open(url).await, open(url).await);
     let mut before = certificates(0..300);
     before[4].successor = Some(Successor::By(id(5)));
@@ -195,8 +195,8 @@ async fn during<T: Send + 'static>(
         transaction.commit().await.unwrap();
         return work.await.unwrap();
     }
-    let mut holder = beside(url).await;
-    let mut watcher = beside(url).await;
+    let mut holder = open_connection(url).await;
+    let mut watcher = open_connection(url).await;
     let mut transaction = holder.begin().await.unwrap();
     for step in steps {
         let step = sqlx::query(AssertSqlSafe(step.clone()));

@@ -100,7 +100,7 @@ async fn rows(url: &str) -> (i64, i64) {
             .await
             .unwrap()
     } else {
-        let mut connection = beside(url).await;
+        let mut connection = open_connection(url).await;
         sqlx::query_as(count)
             .fetch_one(&mut connection)
             .await

@@ -6,9 +6,9 @@ use offpeak::store::SourceStep;
 
 on_all_stores!(
     a_cursor_and_its_counts_go_together,
-    it_is_told_when_something_was_counted,
+    the_time_of_counting_is_in_the_feed,
     of_two_that_read_the_same_source_one_counts,
-    what_a_source_told_can_be_forgotten_and_told_anew,
+    the_counts_of_a_source_can_be_removed_and_counted_again,
     what_was_counted_is_known_until_it_is_swept,
 );
 
@@ -28,14 +28,14 @@ fn step<'a>(from: Option<&'a str>, to: &'a str, observations: &'a [Observation])
 
 async fn counted(store: &dyn Store) -> u64 {
     let mut sum = 0;
-    let mut tell = |change| {
+    let mut on_change = |change| {
         if let Change::Observed { observation, .. } = change {
             sum += observation.count;
         }
     };
     let from = Timestamp::from_unix(0);
     store
-        .load(Load::BesideCertificates, from, &mut tell)
+        .load(Load::WithoutCertificates, from, &mut on_change)
         .await
         .unwrap();
     sum
@@ -44,7 +44,7 @@ async fn counted(store: &dyn Store) -> u64 {
 async fn a_cursor_and_its_counts_go_together(url: &str) {
     let store = open(url).await;
     let beginning = store
-        .load(Load::BesideCertificates, at(0), &mut |_| {})
+        .load(Load::WithoutCertificates, at(0), &mut |_| {})
         .await
         .unwrap();
     assert_eq!(store.source_cursor("log").await.unwrap(), None);
@@ -68,8 +68,8 @@ async fn a_cursor_and_its_counts_go_together(url: &str) {
     assert_eq!(store.source_cursor("other").await.unwrap(), None);
     assert_eq!(counted(&*store).await, 14);
     let mut heard = 0;
-    let mut tell = |change| heard += u64::from(matches!(change, Change::Observed { .. }));
-    store.changes(beginning, &mut tell).await.unwrap();
+    let mut on_change = |change| heard += u64::from(matches!(change, Change::Observed { .. }));
+    store.changes(beginning, &mut on_change).await.unwrap();
     assert_eq!(heard, 2);
 }
 
@@ -125,10 +125,10 @@ async fn what_was_counted_is_known_until_it_is_swept(url: &str) {
     );
 }
 
-async fn it_is_told_when_something_was_counted(url: &str) {
+async fn the_time_of_counting_is_in_the_feed(url: &str) {
     let store = open(url).await;
     let beginning = store
-        .load(Load::BesideCertificates, at(0), &mut |_| {})
+        .load(Load::WithoutCertificates, at(0), &mut |_| {})
         .await
         .unwrap();
     // Of a time long past, by a source and by a request.
@@ -155,7 +155,7 @@ async fn it_is_told_when_something_was_counted(url: &str) {
         .unwrap();
     for from_the_feed in [false, true] {
         let mut told = Vec::new();
-        let mut tell = |change| {
+        let mut on_change = |change| {
             if let Change::Observed {
                 counted_at,
                 observation,
@@ -166,9 +166,9 @@ async fn it_is_told_when_something_was_counted(url: &str) {
             }
         };
         if from_the_feed {
-            store.changes(beginning, &mut tell).await.unwrap();
+            store.changes(beginning, &mut on_change).await.unwrap();
         } else {
-            let load = store.load(Load::BesideCertificates, at(-10_000), &mut tell);
+            let load = store.load(Load::WithoutCertificates, at(-10_000), &mut on_change);
             load.await.unwrap();
         }
         told.sort_unstable();
@@ -176,7 +176,7 @@ async fn it_is_told_when_something_was_counted(url: &str) {
     }
 }
 
-async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
+async fn the_counts_of_a_source_can_be_removed_and_counted_again(url: &str) {
     let store = open(url).await;
     let row = |vantage: &str, count| Observation {
         vantage: Some(vantage.to_owned()),
@@ -190,7 +190,7 @@ async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
     };
     assert!(store.advance_source(told, at(0)).await.unwrap());
     let mut seen = store
-        .load(Load::BesideCertificates, at(-10), &mut |_| {})
+        .load(Load::WithoutCertificates, at(-10), &mut |_| {})
         .await
         .unwrap();
     let forgotten = store.forget_source("log", "peer:a").await.unwrap();
@@ -202,10 +202,10 @@ async fn what_a_source_told_can_be_forgotten_and_told_anew(url: &str) {
     // Whoever follows hears of it once.
     for want in [1, 0] {
         let mut forgettings = 0;
-        let mut tell = |change| {
+        let mut on_change = |change| {
             forgettings += usize::from(matches!(change, Change::Forgotten(_)));
         };
-        seen = store.changes(seen, &mut tell).await.unwrap();
+        seen = store.changes(seen, &mut on_change).await.unwrap();
         assert_eq!(forgettings, want);
     }
     assert_eq!(store.forget_source("log", "peer:a").await.unwrap(), None);

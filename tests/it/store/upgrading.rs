@@ -111,14 +111,14 @@ impl Earlier {
 async fn earlier_schema() -> Option<(crate::database_server::DatabaseServer, String)> {
     let server = crate::database_server::DatabaseServer::start().await?;
     let url = server.url();
-    let mut connection = beside(&url).await;
+    let mut connection = open_connection(&url).await;
     for statements in SCHEMA {
         raw_sql(statements).execute(&mut connection).await.unwrap();
     }
     // As the driver notes what it has applied.
     let fresh = crate::support::fresh_postgres().await?;
     drop(open(&fresh.url()).await);
-    let mut noted = beside(&fresh.url()).await;
+    let mut noted = open_connection(&fresh.url()).await;
     let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(
         "SELECT version, description, checksum FROM _sqlx_migrations WHERE version < 3",
     )
@@ -143,7 +143,7 @@ async fn earlier_schema() -> Option<(crate::database_server::DatabaseServer, Str
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_of_both_versions_tell_each_other_everything() {
+async fn processes_of_both_versions_get_each_other_s_changes() {
     let Some((_server, url)) = earlier_schema().await else {
         return;
     };
@@ -174,8 +174,8 @@ async fn processes_of_both_versions_tell_each_other_everything() {
     old.follow(&*store).await;
     assert_eq!(old.lost, 1);
 
-    the_later_is_told(&*store, &mut earlier, &mut reader).await;
-    the_earlier_is_told(&*store, &mut earlier).await;
+    changes_reach_the_later_version(&*store, &mut earlier, &mut reader).await;
+    changes_reach_the_earlier_version(&*store, &mut earlier).await;
     reader.follow(&*store).await;
     assert_eq!(
         reader.certificates,
@@ -202,7 +202,11 @@ async fn processes_of_both_versions_tell_each_other_everything() {
 }
 
 /// What the earlier version writes, this one is told.
-async fn the_later_is_told(store: &dyn Store, earlier: &mut Earlier, reader: &mut Reader) {
+async fn changes_reach_the_later_version(
+    store: &dyn Store,
+    earlier: &mut Earlier,
+    reader: &mut Reader,
+) {
     earlier.register(48).await;
     earlier.register(48).await;
     assert_eq!(reader.follow(store).await, 1);
@@ -243,7 +247,7 @@ async fn the_later_is_told(store: &dyn Store, earlier: &mut Earlier, reader: &mu
 }
 
 /// And the other way round.
-async fn the_earlier_is_told(store: &dyn Store, earlier: &mut Earlier) {
+async fn changes_reach_the_earlier_version(store: &dyn Store, earlier: &mut Earlier) {
     earlier.told().await;
     register(store, &certificates(60..63)).await;
     register(store, &[certificate(72)]).await;

@@ -38,7 +38,7 @@ async fn refuse_the_last(url: &str, last: &CertId, fingerprint: u128) {
         }
         return;
     }
-    let mut connection = beside(url).await;
+    let mut connection = open_connection(url).await;
     sqlx::query(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
          AS 'BEGIN RAISE EXCEPTION ''refused''; END'",

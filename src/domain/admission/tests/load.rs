@@ -76,7 +76,7 @@ fn who_comes_at_its_second_is_served_before_newcomers() {
 }
 
 #[test]
-fn nothing_goes_while_the_ca_is_closed_and_nobody_is_told_to_come_then() {
+fn nothing_is_forwarded_or_promised_while_the_ca_is_closed() {
     let span = Span {
         from: Timestamp::from_unix(START),
         to: Timestamp::from_unix(START + 400),
@@ -117,7 +117,7 @@ fn without_a_limit_nobody_waits() {
 }
 
 #[test]
-fn who_is_held_when_it_closes_is_told_a_second_and_until_then_all_goes_on() {
+fn held_requests_get_a_second_when_it_closes_and_not_before() {
     let mut admission = Admission::new(limits(2.0));
     for n in 0..30 {
         admission.ask(at(0.0), &first(n));

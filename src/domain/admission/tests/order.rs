@@ -42,7 +42,7 @@ fn classes_are_served_in_their_order_and_only_the_verified_have_one() {
 }
 
 #[test]
-fn an_unverified_request_has_no_place_for_the_second_that_it_was_told() {
+fn an_unverified_request_cannot_use_a_promised_second() {
     for (party, is_first) in [(Party::Account(7), true), (Party::Address(7), false)] {
         let mut admission = Admission::new(limits(1.0));
         let request = Request {

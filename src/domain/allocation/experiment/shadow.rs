@@ -22,7 +22,7 @@ pub struct Shadow {
     since: Timestamp,
     /// Begins with a copy of the serving ledger. Both ledgers then take in the same certificates, and
     /// neither removes one before its window is past.
-    books: Allocator,
+    allocator: Allocator,
     served: Ledger,
     windows: Distribution,
     served_windows: Distribution,
@@ -81,12 +81,12 @@ impl Shadow {
     /// A shadow policy that begins now, with the load promised so far.
     #[must_use]
     pub fn new(policy: CaPolicy, promised: Ledger, now: Timestamp) -> Self {
-        let mut books = Allocator::default();
-        books.ledger = promised.clone();
+        let mut allocator = Allocator::default();
+        allocator.ledger = promised.clone();
         Self {
             policy,
             since: now,
-            books,
+            allocator,
             served: promised,
             windows: Distribution::default(),
             served_windows: Distribution::default(),
@@ -130,20 +130,20 @@ impl Shadow {
             schedule: Schedule::Unknown,
             certificates: 1,
         };
-        let Ok(drawn) = self.books.draw(draw, validity, issued_at, hash) else {
+        let Ok(drawn) = self.allocator.draw(draw, validity, issued_at, hash) else {
             self.refused += 1;
-            self.books.ledger.book(booking);
+            self.allocator.ledger.book(booking);
             return;
         };
         // The draw above was needed all the same, because it counts against the table's quota as in the
         // serving policy. A window for a tick is not compared: what was known of the client when it was
         // drawn is not known here.
         if matches!(certificate.basis, Basis::Plain(_) | Basis::Tick(_)) {
-            self.books.ledger.book(booking);
+            self.allocator.ledger.book(booking);
             return;
         }
         let window = drawn.window;
-        self.books.ledger.book(&Booking { window, ..*booking });
+        self.allocator.ledger.book(&Booking { window, ..*booking });
         self.windows.add(window, validity, self.policy.slot_seconds);
         self.served_windows
             .add(served, validity, self.policy.slot_seconds);
@@ -154,7 +154,7 @@ impl Shadow {
 
     /// Drops the load before `before`.
     pub fn trim(&mut self, before: Timestamp) {
-        self.books.ledger.trim(before);
+        self.allocator.ledger.trim(before);
         self.served.trim(before);
     }
 
@@ -181,7 +181,7 @@ impl Shadow {
             mean_shift_seconds: mean(self.shift_seconds),
             mean_absolute_shift_seconds: mean(self.absolute_shift_seconds),
             served: policy(&self.served_windows, &self.served),
-            shadow: policy(&self.windows, &self.books.ledger),
+            shadow: policy(&self.windows, &self.allocator.ledger),
         }
     }
 

@@ -142,14 +142,14 @@ impl Design {
     }
 
     /// Whether there is enough data to tell one day from the next.
-    pub(super) fn tells_days_apart(&self) -> bool {
+    pub(super) fn separates_days(&self) -> bool {
         self.observed.len() >= DAYS_APART_HOURS
     }
 
     /// The moves, in hours, to try for the rule of a lifetime.
     pub(super) fn moves(&self, life_seconds: i64) -> impl Iterator<Item = i64> {
         let own = nearest_hours(own_rule_seconds(life_seconds));
-        let days = self.tells_days_apart();
+        let days = self.separates_days();
         let moves = around_own_rule(life_seconds)
             .lags()
             .map(move |lag| lag - own);

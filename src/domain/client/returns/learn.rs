@@ -97,7 +97,7 @@ fn explain(history: &History, design: &Design, fit: &Fit<'_>, before: &[Lags]) -
         add(&mut all, &returning(class, lags));
     }
     let as_well = fit.loss_with(&all) <= clear(fit.lags.len().max(1));
-    if as_well || !design.tells_days_apart() {
+    if as_well || !design.separates_days() {
         return moved;
     }
     let classes = history.classes.iter().zip(before).enumerate();

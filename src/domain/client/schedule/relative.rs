@@ -47,7 +47,7 @@ mod tests {
     use crate::time::{DAY, HOUR};
 
     #[test]
-    fn a_record_is_read_back_beside_its_dates() {
+    fn a_record_is_read_back_given_its_dates() {
         let from = Timestamp::from_unix(1_795_219_213);
         let mut polls = Polls::default();
         assert_eq!(polls.relative_to(from), Some(0));

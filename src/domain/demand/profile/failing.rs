@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_fails_is_told_from_a_ca_that_fails() {
+    fn a_failing_hour_is_distinguished_from_a_failing_ca() {
         let mut shares = [0.02; 24];
         shares[1] = 0.8;
         shares[2] = 0.2;

@@ -25,7 +25,7 @@ impl Profile {
             error_types: parts(Label::ErrorType),
         };
         profile.sync_index = series.onsets.share(now);
-        profile.tell_retries(&carry_over);
+        profile.set_retry_shares(&carry_over);
         profile.carry_over = carry_over;
         profile
     }
@@ -41,13 +41,13 @@ impl Profile {
     }
 
     /// Retries are known by the hour; each slot gets the share of its hour.
-    fn tell_retries(&mut self, carry_over: &RetryBacklog) {
+    fn set_retry_shares(&mut self, carry_over: &RetryBacklog) {
         let per_hour = (self.day.len() / 24).max(1);
         for (number, slot) in self.day.iter_mut().enumerate() {
             slot.retry_share = carry_over.share_of_hour(number / per_hour);
         }
         if let Some(longer) = &mut self.longer {
-            longer.tell_retries(carry_over);
+            longer.set_retry_shares(carry_over);
         }
     }
 
@@ -59,7 +59,7 @@ impl Profile {
         let fit = Fit::of(&grid);
         let mut weighed = weigh::weigh(&grid, &fit);
         if let Some(longer) = &longer {
-            weighed.nest(&longer.told_week());
+            weighed.nest(&longer.known_week());
         }
         let day = weigh::days(&grid, &fit, &weighed, now);
         let mut profile = if let Some(longer) = longer {

@@ -1,5 +1,6 @@
 //! The demand profile: how unsteered load is distributed over the week.
-//! | [`Profile::learn`] divides a series into slots (`grid`). It fits the factors of the slots of the
+//!
+//! [`Profile::learn`] divides a series into slots (`grid`). It fits the factors of the slots of the
 //! day, the days of the week, and each slot of the week (`fit`), with robust means (`robust`), and
 //! weighs the last against the product of the others (`weigh`). Slots shorter than an hour are shares
 //! of longer ones (`nested`).

@@ -1,5 +1,6 @@
 //! Short slots within longer ones: quarters of an hour are shares of half hours, and these of hours.
-//! | Each length has its own outliers: a spike of five minutes is one among slots of five minutes, but
+//!
+//! Each length has its own outliers: a spike of five minutes is one among slots of five minutes, but
 //! not in an hour. So separate fits would not add up, and a short slot has few events to fit. The
 //! longer slot is better known: it gives the amount, and its parts give the distribution.
 

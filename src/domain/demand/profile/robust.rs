@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_tells_nothing() {
+    fn no_samples_give_no_estimate() {
         assert!(estimate(&[], Prior::default()).is_none());
     }
 }

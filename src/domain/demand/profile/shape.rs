@@ -110,6 +110,18 @@ pub enum Basis {
     Issuance,
 }
 
+impl Basis {
+    /// Its name in the ranking.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Estimated => "estimated",
+            Self::Issuance => "issuance",
+        }
+    }
+}
+
 /// A slot of the week.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeekSlot {
@@ -212,7 +224,7 @@ impl Profile {
     /// The expected events per hour at `at` of everything that is not registered: the profile at the
     /// level of the last days.
     #[must_use]
-    pub fn foretold_per_hour(&self, at: Timestamp) -> f64 {
+    pub fn forecast_per_hour(&self, at: Timestamp) -> f64 {
         self.level * self.mean_per_hour() * self.coefficient_at(at)
     }
 
@@ -240,10 +252,10 @@ impl Profile {
 
     /// Whether a slot of the day, or a longer one that contains it, has enough data.
     #[must_use]
-    pub fn is_told(&self, slot: usize) -> bool {
+    pub fn is_known(&self, slot: usize) -> bool {
         let of_longer = |longer: &Self| {
             let parts = self.slots_per_day() / longer.slots_per_day();
-            longer.is_told(slot / parts)
+            longer.is_known(slot / parts)
         };
         self.day[slot].evidence == Evidence::Sufficient
             || self.longer.as_deref().is_some_and(of_longer)
@@ -256,11 +268,11 @@ impl Profile {
     }
 
     /// The coefficients of the slots of the week; `None` if unknown.
-    pub(super) fn told_week(&self) -> Vec<Option<f64>> {
+    pub(super) fn known_week(&self) -> Vec<Option<f64>> {
         let slots = self.week.iter().enumerate();
-        let is_told = |at: usize| self.is_told(at % self.slots_per_day());
+        let is_known = |at: usize| self.is_known(at % self.slots_per_day());
         slots
-            .map(|(at, slot)| is_told(at).then_some(slot.coefficient))
+            .map(|(at, slot)| is_known(at).then_some(slot.coefficient))
             .collect()
     }
 }

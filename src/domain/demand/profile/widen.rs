@@ -18,8 +18,8 @@ impl Profile {
             Some(Basis::Issuance) => ISSUANCE,
         };
         let wider = |coefficient: f64, low: &mut f64, high: &mut f64| {
-            let besides = (relative * coefficient).powi(2);
-            let half = |own: f64| (own.powi(2) + besides).sqrt();
+            let of_basis = (relative * coefficient).powi(2);
+            let half = |own: f64| (own.powi(2) + of_basis).sqrt();
             *low = (coefficient - half(coefficient - *low)).max(0.0);
             *high = coefficient + half(*high - coefficient);
         };

@@ -31,9 +31,9 @@ impl Reader<'_> {
 
 /// Adds the hours in which a track reports both throughout.
 fn add(sums: &mut [(f64, f64)], track: &Track, reader: &Reader<'_>) {
-    let tells_both = |day: &Day| day.tells(Kind::Attempt) && day.tells(Kind::Issued);
+    let reports_both = |day: &Day| day.reports(Kind::Attempt) && day.reports(Kind::Issued);
     let days = track.days.iter().rev();
-    let days = days.filter(|(number, day)| **number <= reader.now.slot(DAY) && tells_both(day));
+    let days = days.filter(|(number, day)| **number <= reader.now.slot(DAY) && reports_both(day));
     let mut newest = None;
     for (number, day) in days.take(MOST_DAYS) {
         let Some((first, last)) = attempts_within(track, day, *number) else {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_source_tells_both_there_is_no_ratio() {
+    fn without_a_source_that_reports_both_there_is_no_ratio() {
         let mut one = Series::default();
         for hour in -28 * 24..0 {
             let line = |source, kind| Observation {

@@ -11,7 +11,8 @@ use crate::time::HOUR;
 
 /// An hour's load stays within this factor of the median of all sources. Honest counters of the same
 /// requests differ by less, even with their own clocks and definitions.
-/// | With this factor, one of several sources moves no published weight by more than half of the mean
+///
+/// With this factor, one of several sources moves no published weight by more than half of the mean
 /// weight (0.0208 of 24 slots), for however long it lies. If readers bring half of the load (12 mean
 /// slots), weights change by 1/12 of the change of a coefficient, so the weight of a mean slot changes
 /// by (1.1² − 1) / 12 = 0.0175.
@@ -83,7 +84,7 @@ impl Reader<'_> {
             .filter_map(|day| {
                 let kind = [Kind::Attempt, Kind::Issued]
                     .into_iter()
-                    .find(|kind| day.tells(*kind))?;
+                    .find(|kind| day.reports(*kind))?;
                 let factor = match (kind, self.ratios(number)) {
                     (Kind::Issued, Some(ratios)) => mean(ratios),
                     _ => 1.0,
@@ -115,7 +116,7 @@ impl Reader<'_> {
                 if hours.iter().any(Option::is_some) {
                     voices.push(Voice {
                         hours,
-                        whole: WHOLE.contains(&source) && tells(day, unit),
+                        whole: WHOLE.contains(&source) && reports(day, unit),
                     });
                 }
             }
@@ -126,8 +127,12 @@ impl Reader<'_> {
     /// The load of each hour that a day reports throughout: in the unit of the reading, or certificates
     /// multiplied by the number that each stands for.
     fn voice(&self, source: Source, day: &Day, number: i64, unit: Kind) -> [Option<f64>; HOURS] {
-        let kind = if tells(day, unit) { unit } else { Kind::Issued };
-        if !tells(day, kind) {
+        let kind = if reports(day, unit) {
+            unit
+        } else {
+            Kind::Issued
+        };
+        if !reports(day, kind) {
             return [None; HOURS];
         }
         let mut covered = day.covered();
@@ -168,7 +173,7 @@ impl Voice {
     }
 }
 
-fn tells(day: &Day, kind: Kind) -> bool {
+fn reports(day: &Day, kind: Kind) -> bool {
     day.fit_for(HOUR)
         .any(|fine| fine.counts[place(kind)].is_some())
 }

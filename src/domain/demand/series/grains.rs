@@ -14,7 +14,7 @@ pub(crate) const GRAIN_SECONDS: i64 = 5 * MINUTE;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Grain {
     /// Whether any source was alive; a count of 0 is a report, too.
-    pub(crate) heard: bool,
+    pub(crate) is_reported: bool,
     /// Whether a source was alive whose silence means that nothing happened: any but the registrations.
     pub(crate) covered: bool,
     /// Attempts; if these are not reported, certificates issued plus failures.
@@ -22,18 +22,18 @@ pub(crate) struct Grain {
     /// Attempts that failed.
     pub(crate) failed: f64,
     /// Whether attempts are reported, and not only their results.
-    pub(crate) tells_attempts: bool,
+    pub(crate) reports_attempts: bool,
 }
 
 impl Grain {
     /// The sum of two.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
-            heard: self.heard || other.heard,
+            is_reported: self.is_reported || other.is_reported,
             covered: self.covered || other.covered,
             tried: self.tried + other.tried,
             failed: self.failed + other.failed,
-            tells_attempts: self.tells_attempts || other.tells_attempts,
+            reports_attempts: self.reports_attempts || other.reports_attempts,
         }
     }
 }
@@ -63,13 +63,13 @@ impl Series {
                 continue;
             };
             let counts = counts(track, day, first, seconds, *of);
-            grain.heard |= counts.heard;
+            grain.is_reported |= counts.is_reported;
             grain.covered |= counts.covered;
             if source.is_none_or(|source| source == *of) && counts.tried > 0.0 {
                 source = Some(*of);
                 grain.tried += counts.tried;
                 grain.failed += counts.failed;
-                grain.tells_attempts |= counts.tells_attempts;
+                grain.reports_attempts |= counts.reports_attempts;
             }
         }
         grain
@@ -95,7 +95,7 @@ impl Series {
     /// its last minute, at most `now`.
     #[must_use]
     pub fn sources(&self, now: Timestamp) -> Vec<ReportingSource> {
-        let heard = |track: &Track| {
+        let reported_until = |track: &Track| {
             track.days.iter().rev().find_map(|(day, reported_day)| {
                 let minute = reported_day
                     .covered()
@@ -112,7 +112,7 @@ impl Series {
                     source: *source,
                     vantage: vantage.clone(),
                     // A source's clock may be ahead of ours.
-                    through: heard(track)?.min(now),
+                    through: reported_until(track)?.min(now),
                     // Our own registrations need no quarantine.
                     quarantined_until: track
                         .quarantined_until(now)
@@ -140,10 +140,10 @@ fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) 
         .days
         .values()
         .next_back()
-        .is_some_and(|day| day.tells(Kind::Attempt))
-        || day.tells(Kind::Attempt);
+        .is_some_and(|day| day.reports(Kind::Attempt))
+        || day.reports(Kind::Attempt);
     let mut grain = Grain {
-        tells_attempts: knows_attempts,
+        reports_attempts: knows_attempts,
         ..Grain::default()
     };
     for fine in day.fit_for(seconds) {
@@ -158,6 +158,6 @@ fn counts(track: &Track, day: &Day, first: usize, seconds: i64, source: Source) 
             };
         }
     }
-    grain.heard = grain.covered || grain.tried > 0.0;
+    grain.is_reported = grain.covered || grain.tried > 0.0;
     grain
 }

@@ -1,7 +1,9 @@
 //! The observed load of one CA, in memory, by the minute.
-//! | There is a track for each source and vantage, in which observations add up. Sources are never
+//!
+//! There is a track for each source and vantage, in which observations add up. Sources are never
 //! added up: `reading` uses, for each minute, the best source alive.
-//! | Memory: each kind in a track takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
+//!
+//! Memory: each kind in a track takes 5,760 bytes a day (1,440 minutes × 4), 2.3 MB in 400 days;
 //! latencies take 9 KB a day.
 
 use std::collections::BTreeMap;
@@ -48,12 +50,12 @@ impl Series {
     /// Adds an observation. Its events are spread evenly over its minutes, which count as covered from
     /// then on, even if the count is 0. The order of observations does not matter.
     pub fn add(&mut self, line: &Observation) {
-        self.add_heard(line, None);
+        self.add_stored(line, None);
     }
 
     /// The same for an observation stored at `counted_at` by our own clock. The first such time begins
     /// the quarantine of its source. Without it, the day of the observation begins the quarantine.
-    pub fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
+    pub fn add_stored(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
         let last = line.at + (i64::from(line.seconds.max(1)) - 1);
         if self.is_forgotten(last) {
             return;
@@ -69,7 +71,7 @@ impl Series {
         self.tracks
             .entry((line.source, line.vantage.clone()))
             .or_default()
-            .add_heard(line, counted_at);
+            .add_stored(line, counted_at);
     }
 
     /// Whether the vantage of an observation is known already, or its source has fewer than
@@ -95,13 +97,13 @@ impl Series {
 
     /// Records that a certificate was registered at this time. The registrations are in quarantine for
     /// a week after the first such time, and not at all without one.
-    pub fn hear_of_registry(&mut self, registered_at: Timestamp) {
+    pub fn note_registered(&mut self, registered_at: Timestamp) {
         let registry = self
             .tracks
             .entry((Source::Registrations, None))
             .or_default();
-        let heard = registry.first_report.unwrap_or(registered_at);
-        registry.first_report = Some(heard.min(registered_at));
+        let first_report = registry.first_report.unwrap_or(registered_at);
+        registry.first_report = Some(first_report.min(registered_at));
     }
 
     /// A copy in which the quarantine of sources is judged as of `at`, to learn the past with the

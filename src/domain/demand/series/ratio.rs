@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_told_a_ratio_is_bounded() {
+    fn a_ratio_is_bounded_whatever_is_reported() {
         let sums = |attempts| vec![(attempts, 1_000.0); WEEK_HOURS];
         for (attempts, want) in [(0.0, 1.0), (1e9, 10.0), (2_500.0, 2.5)] {
             let got = Ratios::of(&sums(attempts)).unwrap().of_day(3)[5];

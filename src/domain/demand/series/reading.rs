@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     /// The demand reported by a source's days: by attempts where they are known.
     fn day_volume(&self, number: i64, days: &[&Day]) -> f64 {
         let volume = |day: &&Day| {
-            if day.tells(Kind::Attempt) {
+            if day.reports(Kind::Attempt) {
                 return events(day.total(Kind::Attempt));
             }
             events(day.total(Kind::Issued)) * self.ratios(number).map_or(1.0, mean)
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     fn vantage<'b>(&'b self, source: Source, track: &'b Track, number: i64) -> Option<Vantage<'b>> {
-        let day = track.days.get(&number).filter(|day| day.tells_volume());
+        let day = track.days.get(&number).filter(|day| day.reports_volume());
         let lines: Vec<&Fine> =
             day.map_or_else(Vec::new, |day| day.fit_for(self.slot_seconds).collect());
         let mut covered = Minutes::default();
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
             let days: Vec<&Day> = self
                 .tracks_that_are(source, age)
                 .filter_map(|track| track.days.get(&number))
-                .filter(|day| day.tells_volume())
+                .filter(|day| day.reports_volume())
                 .collect();
             let mut covered = Minutes::default();
             for day in &days {
@@ -361,11 +361,11 @@ pub(super) fn attempts_within(track: &Track, day: &Day, number: i64) -> Option<(
     };
     let mut minutes = 0..DAY_MINUTES;
     let first = match neighbour(-1) {
-        Some(before) if before.tells(Kind::Attempt) => 0,
+        Some(before) if before.reports(Kind::Attempt) => 0,
         _ => minutes.clone().find(reported).unwrap_or(0),
     };
     let last = match neighbour(1) {
-        Some(after) if !after.tells(Kind::Attempt) => {
+        Some(after) if !after.reports(Kind::Attempt) => {
             minutes.rfind(reported).unwrap_or(DAY_MINUTES - 1)
         }
         _ => DAY_MINUTES - 1,

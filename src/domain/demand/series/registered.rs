@@ -1,5 +1,6 @@
 //! What the registry shows minute by minute, and when it is alive.
-//! | `registrations` is alive between two registrations that are at most a day apart, and for at most a
+//!
+//! `registrations` is alive between two registrations that are at most a day apart, and for at most a
 //! day after the last. A CA that issues nothing looks the same as a registry that is no longer fed. If
 //! silence is wrongly taken for quiet, windows go into hours that may be busy; if it is wrongly taken
 //! for missing data, only a quiet hour is lost. With a day, a CA that works from nine to five keeps its
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minutes_without_a_certificate_are_told_for_a_day_and_no_longer() {
+    fn minutes_without_a_certificate_are_reported_for_at_most_a_day() {
         let at = |minute: i64| Timestamp::from_unix(20_000 * DAY + minute * MINUTE);
         let mut series = Series::default();
         for minute in [10, 10, 12, 4_000] {

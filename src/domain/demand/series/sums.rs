@@ -46,7 +46,7 @@ impl Reader<'_> {
             .into_iter()
             .filter(|source| {
                 self.tracks(*source)
-                    .any(|track| track.days.values().any(|day| day.tells(Kind::Failed)))
+                    .any(|track| track.days.values().any(|day| day.reports(Kind::Failed)))
             })
             .collect()
     }
@@ -64,15 +64,15 @@ impl Reader<'_> {
                 .tracks(source)
                 .filter_map(|track| track.days.get(&number))
                 .collect();
-            let tells_failures = sources_of_failures.contains(&source);
-            let tells_latency = days.iter().any(|day| self.tells_latency(day));
-            if !tells_failures && !tells_latency {
+            let reports_failures = sources_of_failures.contains(&source);
+            let reports_latency = days.iter().any(|day| self.reports_latency(day));
+            if !reports_failures && !reports_latency {
                 continue;
             }
             for (number, sums) in slots.iter_mut().enumerate() {
                 let minutes = index(self.slot_seconds / MINUTE);
                 let slot = number * minutes..(number + 1) * minutes;
-                if sums.tried <= 0.0 && tells_failures {
+                if sums.tried <= 0.0 && reports_failures {
                     let reported = days
                         .iter()
                         .map(|day| self.failures(day, slot.clone(), &usable));
@@ -90,14 +90,14 @@ impl Reader<'_> {
         slots
     }
 
-    fn tells_latency(&self, day: &Day) -> bool {
+    fn reports_latency(&self, day: &Day) -> bool {
         day.fit_for(self.slot_seconds)
             .any(|fine| fine.latency().is_some())
     }
 
     /// Failures and attempts in a slot, as one vantage reports them.
     fn failures(&self, day: &Day, slot: Range<usize>, usable: &Minutes) -> (f64, f64) {
-        let knows_attempts = day.tells(Kind::Attempt);
+        let knows_attempts = day.reports(Kind::Attempt);
         let (mut failed, mut tried) = (0.0, 0.0);
         for fine in day.fit_for(self.slot_seconds) {
             for minute in slot.clone().filter(|minute| usable.contains(*minute)) {

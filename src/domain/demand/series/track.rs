@@ -90,9 +90,12 @@ pub(super) const fn place(kind: Kind) -> usize {
 impl Track {
     /// Adds an observation stored at `counted_at`; if that is unknown, its day counts as the time it
     /// was stored.
-    pub(super) fn add_heard(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
-        let heard = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
-        self.first_report = Some(self.first_report.map_or(heard, |from| from.min(heard)));
+    pub(super) fn add_stored(&mut self, line: &Observation, counted_at: Option<Timestamp>) {
+        let stored_at = counted_at.unwrap_or_else(|| day_span(line.at.slot(DAY)).from);
+        self.first_report = Some(
+            self.first_report
+                .map_or(stored_at, |from| from.min(stored_at)),
+        );
         self.add(line);
     }
 
@@ -189,7 +192,7 @@ impl Day {
     }
 
     /// Whether any observation is of this kind.
-    pub(super) fn tells(&self, kind: Kind) -> bool {
+    pub(super) fn reports(&self, kind: Kind) -> bool {
         self.coarse
             .as_ref()
             .is_some_and(|coarse| coarse.reported[place(kind)])
@@ -201,8 +204,8 @@ impl Day {
     }
 
     /// Whether any observation is of attempts or certificates: failures alone do not show the volume.
-    pub(super) fn tells_volume(&self) -> bool {
-        self.tells(Kind::Attempt) || self.tells(Kind::Issued)
+    pub(super) fn reports_volume(&self) -> bool {
+        self.reports(Kind::Attempt) || self.reports(Kind::Issued)
     }
 
     /// Units of this kind in an hour of the day, from observations of up to an hour.

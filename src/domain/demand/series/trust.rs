@@ -67,7 +67,7 @@ impl Track {
         let first = index(number.rem_euclid(DAY / HOUR) * HOUR / MINUTE);
         let mut minutes = first..(first + index(HOUR / MINUTE)).min(DAY_MINUTES);
         let covered = day.covered();
-        if !day.tells(kind) || !minutes.all(|minute| covered.contains(minute)) {
+        if !day.reports(kind) || !minutes.all(|minute| covered.contains(minute)) {
             return None;
         }
         let hour = index(number.rem_euclid(DAY / HOUR));
@@ -138,15 +138,15 @@ impl<'a> Reader<'a> {
         source: Source,
         day: i64,
     ) -> impl Iterator<Item = &'a Track> {
-        let tells = move |track: &&Track| track.days.get(&day).is_some_and(Day::tells_volume);
+        let reports = move |track: &&Track| track.days.get(&day).is_some_and(Day::reports_volume);
         let known = |source| self.tracks_that_are(source, Age::Known);
         let mut all_known = VOLUME_SOURCES.into_iter().flat_map(known);
-        let age = if all_known.any(|track| tells(&track)) {
+        let age = if all_known.any(|track| reports(&track)) {
             Age::Known
         } else {
             Age::New
         };
-        self.tracks_that_are(source, age).filter(tells)
+        self.tracks_that_are(source, age).filter(reports)
     }
 }
 

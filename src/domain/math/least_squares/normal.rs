@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_column_says_is_what_is_left_of_it_beside_the_others() {
+    fn a_column_counts_with_what_the_others_leave_of_it() {
         let (a, b) = (vec![1.0, 0.0, 0.0], vec![3.0, 2.0, 4.0]);
         let problem = Problem {
             observed: &[5.0, 1.0, 7.0],

@@ -7,7 +7,7 @@ use crate::allocation::plan::Forecast;
 use crate::allocation::slots::SlotRange;
 use crate::certificate::own_rule_seconds;
 use crate::demand::announced::announced_and_retries;
-use crate::ledger::{Ledger, View};
+use crate::ledger::Ledger;
 use crate::math::number::{length, real, real_len, signed};
 use crate::policy::capacity::closed_within;
 use crate::time::{DAY, HOUR, Span, Timestamp};
@@ -85,12 +85,7 @@ pub fn outlook(forecast: &Forecast<'_>, until: Timestamp) -> Outlook {
     let until = until.min(forecast.now + AHEAD_SECONDS);
     let count = (until.slot(slot_seconds) + 1 - first).max(0);
     let steered_per_slot = steered(forecast);
-    let view = View {
-        now: forecast.now,
-        prior: forecast.policy.follow_prior,
-        profile: forecast.profile,
-        life_seconds: forecast.life_seconds,
-    };
+    let view = forecast.view();
     let day = DAY / slot_seconds;
     let mut slots = Vec::with_capacity(length(count));
     for begin in (first..first + count).step_by(length(day)) {

@@ -1,8 +1,10 @@
 //! The map of the week, 7 × 24 cells, prepared for the template.
 
+use crate::math::number::thousandths;
 use crate::publication::published::Published;
 
-const DAYS: [(&str, &str); 7] = [
+/// The days of the week, short and in full.
+pub(in crate::publication) const DAYS: [(&str, &str); 7] = [
     ("Mon", "Monday"),
     ("Tue", "Tuesday"),
     ("Wed", "Wednesday"),
@@ -98,11 +100,10 @@ fn shade(load: f64) -> usize {
 /// The rows of the map. The busiest and the quietest hour of the week are marked: the first of
 /// equals, and none if all hours are equal.
 pub(super) fn rows(ranking: &Published) -> Vec<Row> {
-    let decimals = |load: f64| (load * 1_000.0).round() / 1_000.0;
     let loads: Vec<Option<f64>> = ranking
         .week_by_hour()
         .into_iter()
-        .map(|load| load.map(decimals))
+        .map(|load| load.map(thousandths))
         .collect();
     let known = || {
         loads

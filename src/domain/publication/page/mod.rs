@@ -17,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::published::Published;
 use super::{palette, sentence};
-use crate::ledger::forecast::Outlook;
+use crate::ledger::forecast::{Outlook, SlotOutlook};
+use crate::math::number::thousandths;
 use crate::policy::note::PublishedNote;
 use crate::publication::documents::RANKING;
 use crate::publication::published::Avoid;
@@ -28,6 +29,8 @@ mod day;
 mod hours;
 mod map;
 mod minutes;
+
+pub(super) use map::DAYS;
 
 /// The file name of a page in its folder.
 pub const INDEX: &str = "index.html";
@@ -321,18 +324,15 @@ fn forecast(ranking: &Published, facts: &Facts<'_>) -> Option<Forecast> {
     let (_, outlook) = facts.outlooks.iter().find(|(name, _)| name == ca)?;
     let mean = outlook.mean?;
     let slots = outlook.within(OUTLOOK_HOURS);
-    let decimals = |load: f64| (load / mean * 1_000.0).round() / 1_000.0 + 0.0;
+    let relative = |load: fn(&SlotOutlook) -> f64| {
+        let loads = slots.iter().map(|slot| thousandths(load(slot) / mean));
+        loads.collect()
+    };
     Some(Forecast {
         from: slots.first()?.span.from,
         slot_minutes: outlook.slot_seconds / MINUTE,
-        unsteered: slots
-            .iter()
-            .map(|slot| decimals(slot.load.unsteered))
-            .collect(),
-        steered: slots
-            .iter()
-            .map(|slot| decimals(slot.load.steered))
-            .collect(),
+        unsteered: relative(|slot| slot.load.unsteered),
+        steered: relative(|slot| slot.load.steered),
     })
 }
 

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Dimension, PeakMove, clock, decimals};
+use super::document::{Dimension, PeakMove};
 use crate::demand::breakdown::Slots;
-use crate::demand::profile::{Basis, PeakChange, Rate};
+use crate::demand::profile::{PeakChange, Rate};
+use crate::math::number::thousandths;
+use crate::time::clock;
 
 /// Whether the share of successful attempts meets the objective; `None` without an objective or
 /// without reports of failures. The objective counts as missed only if the whole 95 % interval of
@@ -22,8 +24,8 @@ pub(super) fn dimensions(by_dimension: &BTreeMap<String, Slots>, slot: usize) ->
         .iter()
         .map(|(name, slots)| Dimension {
             name: name.clone(),
-            failure_rate: slots[slot].failure_rate().map(decimals),
-            latency_p95_ms: slots[slot].latency_p95_ms.map(decimals),
+            failure_rate: slots[slot].failure_rate().map(thousandths),
+            latency_p95_ms: slots[slot].latency_p95_ms.map(thousandths),
         })
         .collect()
 }
@@ -38,15 +40,6 @@ pub(super) fn peak_history(changes: &[PeakChange]) -> Vec<PeakMove> {
             to: clock(change.to),
         })
         .collect()
-}
-
-/// The basis of the load, as a word.
-pub(super) const fn basis(basis: Basis) -> &'static str {
-    match basis {
-        Basis::Demand => "demand",
-        Basis::Estimated => "estimated",
-        Basis::Issuance => "issuance",
-    }
 }
 
 /// The strictest of several objectives.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::policy::note::PublishedNote;
-use crate::time::{MINUTE, Timestamp};
+use crate::time::Timestamp;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,15 +103,4 @@ pub(super) struct Avoid {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
     pub(super) reason: &'static str,
-}
-
-/// A second of the day as `HH:MM`.
-pub(super) fn clock(second: i64) -> String {
-    let minutes = second / MINUTE;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// Rounds to three decimals.
-pub(super) fn decimals(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0
 }

@@ -55,7 +55,7 @@ impl Figures {
                 failing: Vec::new(),
             },
             Some((longer, whole)) => {
-                let known = |slot: usize| longer.is_told(slot % longer.slots_per_day());
+                let known = |slot: usize| longer.is_known(slot % longer.slots_per_day());
                 Self {
                     day: shared_out(&whole.day, &day, known),
                     week: shared_out(&whole.week, &week, known),

@@ -18,7 +18,7 @@ struct Scene {
     /// Events in each five minutes of the day.
     load: Vec<u64>,
     /// The five-minute parts of the day that no source reported.
-    untold: Vec<usize>,
+    unknown: Vec<usize>,
     /// The minute of the day from which it is closed, and for how many minutes.
     closed: Option<(u32, i64)>,
     steerable_share: f64,
@@ -51,7 +51,7 @@ impl Scene {
         let mut series = Series::default();
         for day in -15..0 {
             for (at, count) in self.load.iter().enumerate() {
-                if self.untold.contains(&at) {
+                if self.unknown.contains(&at) {
                     continue;
                 }
                 let from = NOW + day * DAY + i64::try_from(at).unwrap() * 5 * MINUTE;
@@ -72,15 +72,15 @@ impl Scene {
 
 fn scene() -> impl Strategy<Value = Scene> {
     let load = prop::collection::vec(prop_oneof![8 => 0_u64..60, 1 => 200_u64..900], FIVES_IN_DAY);
-    let untold = prop_oneof![
+    let unknown = prop_oneof![
         2 => Just(Vec::new()),
         1 => prop::collection::vec(0..FIVES_IN_DAY, 1..60),
     ];
     let closed = prop::option::of((0_u32..1_440, 1_i64..1_400));
-    (load, untold, closed, 0.0..1.0_f64, 1_u64..4).prop_map(
-        |(load, untold, closed, steerable_share, saturday)| Scene {
+    (load, unknown, closed, 0.0..1.0_f64, 1_u64..4).prop_map(
+        |(load, unknown, closed, steerable_share, saturday)| Scene {
             load,
-            untold,
+            unknown,
             closed,
             steerable_share,
             saturday,
@@ -155,11 +155,11 @@ proptest! {
         let profiles = [one.profiles(), other.profiles()];
         let policies = [one.policy("one"), other.policy("other")];
         let alone: Vec<Vec<u8>> =
-            profiles[0].iter().map(|profile| rank(profile, &policies[0], &times)).collect();
+            profiles[0].iter().map(|profile| rank(None, profile, &policies[0], &times)).collect();
         let together: Vec<Vec<u8>> = (0..LENGTHS.len())
             .map(|at| {
                 let cas = [(&policies[0], &profiles[0][at]), (&policies[1], &profiles[1][at])];
-                rank_together(&cas, "production", &times)
+                rank_together(None, &cas, "production", &times)
             })
             .collect();
         // 24 + 48 + 96 slots of the day are compared if all are known; many of them in any case.
@@ -169,7 +169,7 @@ proptest! {
 }
 
 #[test]
-fn an_outage_is_told_as_one_amid_a_maintenance() {
+fn an_outage_within_a_maintenance_is_published_as_an_outage() {
     let hours = |from: i64, to: i64| Span {
         from: NOW + from * HOUR,
         to: NOW + to * HOUR,
@@ -213,7 +213,7 @@ fn a_spike_of_half_an_hour_shows_in_halves_and_is_diluted_in_the_hour() {
     load[..6].fill(900);
     let scene = Scene {
         load,
-        untold: Vec::new(),
+        unknown: Vec::new(),
         closed: None,
         steerable_share: 0.5,
         saturday: 1,
@@ -230,12 +230,12 @@ fn a_spike_of_half_an_hour_shows_in_halves_and_is_diluted_in_the_hour() {
 }
 
 #[test]
-fn a_slot_that_too_few_events_tell_of_counts_as_the_longer_one() {
+fn a_slot_with_too_few_events_counts_as_the_longer_one() {
     let mut load = vec![40; FIVES_IN_DAY];
     load[..12].fill(90);
     let scene = Scene {
         load,
-        untold: vec![0, 1],
+        unknown: vec![0, 1],
         closed: None,
         steerable_share: 0.5,
         saturday: 1,

@@ -73,7 +73,7 @@ fn failures_make_it_degraded_then_down_and_silence_unknown() {
 }
 
 #[test]
-fn a_quiet_ca_that_is_heard_is_well_and_a_week_of_that_has_no_begin() {
+fn a_quiet_ca_with_reports_is_ok_and_after_a_week_has_no_begin() {
     let mut series = Series::default();
     for minute in 0..8 * 24 * 60 {
         let at = AWAY + minute * MINUTE;

@@ -145,10 +145,10 @@ fn a_week_that_is_counted_by_the_hour_is_no_silence() {
 }
 
 #[test]
-fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
+fn an_hour_with_reports_of_a_part_is_not_quiet() {
     let week: IsoWeek = "2026-W47".parse().unwrap();
     let from = week.span().from;
-    let tell = |minutes_of: fn(i64) -> i64, source| {
+    let series_of = |minutes_of: fn(i64) -> i64, source| {
         let mut series = Series::default();
         for hour in 0..168 {
             for minute in 0..minutes_of(hour) {
@@ -175,12 +175,12 @@ fn an_hour_that_was_heard_in_part_is_no_quiet_one() {
         _ => 60,
     };
     let near = |load: Option<f64>| load.is_some_and(|load| (load - 1.0).abs() < 1e-9);
-    let loads = tell(minutes, Source::Log);
+    let loads = series_of(minutes, Source::Log);
     assert!(
         near(loads[0]) && loads[1].is_none() && near(loads[2]),
         "{loads:?}"
     );
     // A registry does not report silence: what it has of an hour counts as everything.
-    let loads = tell(minutes, Source::Registrations);
+    let loads = series_of(minutes, Source::Registrations);
     assert!(loads[1].is_some_and(|load| load < 0.2), "{loads:?}");
 }

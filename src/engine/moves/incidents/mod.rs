@@ -1,5 +1,7 @@
 //! Incidents (`docs/incidents.md`): drafted, loaded, opened, edited, closed.
 
+use serde::Serialize;
+
 use crate::domain::client::reach::Unreached;
 use crate::domain::moves::amendment::{Amendment, moves_otherwise};
 use crate::domain::moves::incident::{HourLoad, Incident, Kind, State};
@@ -45,7 +47,8 @@ enum Reach {
 }
 
 /// What a change moves, or would move, and the resulting load.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Foreseen {
     /// Windows to be moved.
     pub to_move: u64,
@@ -53,8 +56,9 @@ pub struct Foreseen {
     pub stays: u64,
     /// Among the affected clients whose windows were not moved before: how many do not learn of it
     /// in time.
+    #[serde(flatten)]
     pub unreached: Unreached,
-    /// The load by hour.
+    /// The load by hour, rounded to a tenth of a certificate; more digits would be noise.
     pub hours: Vec<HourLoad>,
 }
 
@@ -224,7 +228,7 @@ impl Survey {
             unreached,
             to_move: self.plan.to_move,
             stays: self.plan.stays + self.already,
-            hours: self.plan.hours().to_vec(),
+            hours: self.plan.hours().iter().map(rounded).collect(),
         }
     }
 
@@ -296,5 +300,15 @@ const fn word(kind: Kind) -> &'static str {
         Kind::Maintenance => "maintenance",
         Kind::Outage => "outage",
         Kind::Revocation => "revocation",
+    }
+}
+
+fn rounded(hour: &HourLoad) -> HourLoad {
+    let tenths = |load: f64| (load * 10.0).round() / 10.0;
+    HourLoad {
+        normal: tenths(hour.normal),
+        returning: tenths(hour.returning),
+        moved: tenths(hour.moved),
+        ..*hour
     }
 }

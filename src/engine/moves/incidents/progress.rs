@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::error::IncidentError;
 use crate::domain::moves::incident::Incident;
 use crate::engine::blocking::run_blocking;
@@ -11,9 +13,11 @@ use crate::engine::service::Engine;
 use crate::engine::state::memory::Memory;
 
 /// An incident, and the progress of the certificates whose windows it moved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// The incident.
+    #[serde(flatten)]
     pub incident: Incident,
     /// How many of the moved certificates have been polled since, as seen by this process.
     pub polled_since: u64,

@@ -14,7 +14,7 @@ pub(super) const LEFT: f64 = 52.0;
 
 pub(super) const RIGHT: f64 = 848.0;
 
-/// The colours differ in lightness, too, so that they can be told apart without red and green. Each has
+/// The colours differ in lightness, too, so that they can be text apart without red and green. Each has
 /// a contrast of at least 4.5 with its background, because labels use them.
 const STYLE: &str = "\
 svg{--paper:#fff;--ink:#1c2128;--soft:#57606a;--line:#d0d7de;--none:#6e7781;--boulder:#b34700;--inverse:#98397a;--offpeak:#0059a8}\
@@ -91,12 +91,12 @@ impl Drawing {
 
     pub(super) fn finish(self, outcome: &Outcome, height: f64) -> String {
         let title = escaped(&format!("Load under each rule: {}", outcome.scenario));
-        let told = escaped(&told(outcome));
+        let text = escaped(&description(outcome));
         let body = self.body;
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0} {height:.0}" role="img" aria-labelledby="title desc">
 <title id="title">{title}</title>
-<desc id="desc">{told}</desc>
+<desc id="desc">{text}</desc>
 <style>{STYLE}</style>
 <rect class="paper" width="{WIDTH:.0}" height="{height:.0}"/>
 {body}</svg>
@@ -106,8 +106,8 @@ impl Drawing {
 }
 
 /// A description of the picture, for screen readers.
-fn told(outcome: &Outcome) -> String {
-    let mut told = format!(
+fn description(outcome: &Outcome) -> String {
+    let mut text = format!(
         "{}. The floor, below which no rule can bring the peak, is {:.2} times the mean load.",
         outcome.description.trim_end_matches('.'),
         outcome.floor
@@ -119,11 +119,11 @@ fn told(outcome: &Outcome) -> String {
         let p99 = rule.p99_to_mean;
         // Writing to a String cannot fail.
         let _ = write!(
-            told,
+            text,
             " Under {name} the busiest slot stands at {peak:.2} ({without:.2} without the turns of the cycles), and 99 % of the slots at {p99:.2} or less."
         );
     }
-    told
+    text
 }
 
 pub(super) const fn class_of(rule: Rule) -> &'static str {

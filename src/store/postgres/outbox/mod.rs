@@ -75,7 +75,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Adds new or changed certificates.
-    /// | # Errors
+    ///
+    /// # Errors
     /// [`StoreError::Query`] if one cannot be packed.
     pub(super) fn certificates(&mut self, certificates: &[&Certificate]) -> Result<(), StoreError> {
         for chunk in certificates.chunks(CERTIFICATES_A_ROW) {

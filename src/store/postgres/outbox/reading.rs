@@ -10,14 +10,14 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::again::tried_again;
-use crate::store::row::{StoredObservation, incident, told_columns};
+use crate::store::row::{StoredObservation, counted_columns, incident};
 use crate::store::{CertificateStore, Change, StoreError};
 
 /// How many rows of the outbox are read at once: at most 25 MB if an import fills each with 1,000
 /// certificates, and 40 KB if each has one.
 const PAGE_ROWS: i64 = 256;
 /// How many changes are passed on before other tasks get a turn.
-const TOLD_AT_ONCE: usize = 64;
+const EMITTED_AT_ONCE: usize = 64;
 
 /// A row of the outbox: number, position, kind, reference, body.
 type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
@@ -73,14 +73,14 @@ impl PostgresStore {
         self.rows("feed_page", select).await
     }
 
-    pub(in crate::store::postgres) async fn tell_page(
+    pub(in crate::store::postgres) async fn emit_page(
         &self,
         page: Vec<Row>,
-        tell: &mut (dyn FnMut(Change) + Send),
+        emit: &mut (dyn FnMut(Change) + Send),
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_driver("feed_page", error);
         let mut referred = self.referred(&page).await?;
-        let mut told = 0;
+        let mut emitted = 0;
         for (number, _, kind, reference, body) in page {
             let body = body.as_deref().unwrap_or_default();
             let changes: Vec<Change> = match (Kind::named(&kind), reference) {
@@ -127,9 +127,9 @@ impl PostgresStore {
                 (None | Some(Kind::Batch | Kind::Incident), _) => vec![Change::Lost],
             };
             for change in changes {
-                tell(change);
-                told += 1;
-                if told % TOLD_AT_ONCE == 0 {
+                emit(change);
+                emitted += 1;
+                if emitted % EMITTED_AT_ONCE == 0 {
                     tokio::task::yield_now().await;
                 }
             }
@@ -190,7 +190,7 @@ impl PostgresStore {
     ) -> Result<HashMap<i64, Vec<StoredObservation>>, StoreError> {
         let observations = sqlx::query_as::<_, StoredObservation>(concat!(
             "SELECT batch, ",
-            told_columns!(),
+            counted_columns!(),
             " FROM batches JOIN observations ON batch = number
              WHERE number = ANY($1) AND closed AND NOT silent"
         ))

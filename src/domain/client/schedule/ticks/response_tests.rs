@@ -161,7 +161,7 @@ fn shares_sum_to_one_in_few_pieces_however_long_the_window() {
 }
 
 #[test]
-fn a_long_window_is_told_to_the_hour() {
+fn a_long_window_is_known_to_the_hour() {
     // Three days, as in an incident: pieces are merged, and stay within a few per cent.
     for schedule in schedules() {
         let off = difference(schedule, span(5_000, 3 * DAY), None);
