@@ -17,6 +17,7 @@ mod admin;
 mod observe;
 mod public;
 mod state;
+mod tally;
 
 pub use admin::incidents::incident_document;
 

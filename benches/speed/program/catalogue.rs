@@ -1,17 +1,14 @@
 //! All rows.
 
 use super::compared::ANSWERED;
+use super::compared_sources::READ;
 use super::compared_writes::WRITTEN;
+use super::gateway::rows::ROWS as FRONTED;
 use super::rows::Row;
-use super::{gateway, sources};
 
 /// All rows, in the order in which they are shown.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    ANSWERED
-        .iter()
-        .chain(WRITTEN)
-        .chain(gateway::ROWS)
-        .chain(sources::ROWS)
+    ANSWERED.iter().chain(WRITTEN).chain(FRONTED).chain(READ)
 }
 
 /// The row of this name.

@@ -10,6 +10,7 @@ mod answer;
 mod callgrind;
 mod catalogue;
 mod compared;
+mod compared_sources;
 mod compared_writes;
 mod drawing;
 mod exhausting;

@@ -18,7 +18,6 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SerialNu
 
 use super::figures::Figures;
 use super::process::thread_seconds;
-use super::rows::{Part, Row, row};
 use super::setup::Setup;
 
 /// A log of a tenth of a second and more.
@@ -27,37 +26,6 @@ const LINES: usize = 500_000;
 const ENTRIES: u8 = 255;
 /// How often the tile is read: a second's work and more.
 const TILES: usize = 1_000;
-
-pub(super) const ROWS: &[Row] = &[
-    row(
-        Part::Import,
-        "log_lines_other",
-        "MB/s",
-        "a combined log without a line about ACME",
-    )
-    .at_least(500.0),
-    row(Part::Import, "log_lines_wc", "MB/s", "`wc -l` on that log"),
-    row(
-        Part::Import,
-        "log_lines_ripgrep",
-        "MB/s",
-        "ripgrep for what tells an order on that log",
-    ),
-    row(
-        Part::Import,
-        "log_lines_acme",
-        "lines/s",
-        "a combined log of new orders, counted by the minute",
-    )
-    .at_least(1e6),
-    row(
-        Part::Import,
-        "ct_entries",
-        "entries/s",
-        "entries of full tiles, counted by issuer and minute",
-    )
-    .at_least(150_000.0),
-];
 
 pub(super) fn reading(setup: &Setup, figures: &mut Figures) -> anyhow::Result<()> {
     let other = lines("GET /acme/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");

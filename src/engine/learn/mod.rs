@@ -3,6 +3,7 @@
 pub mod advice;
 pub(super) mod board;
 pub(super) mod cohorts;
+pub(super) mod lessons;
 pub mod model;
 pub(super) mod planned;
 pub(super) mod polls;

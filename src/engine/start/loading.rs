@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::domain::certificate::hash::HashKey;
 use crate::domain::time::Timestamp;
 use crate::engine::error::EngineError;
-use crate::engine::learn::returning;
+use crate::engine::learn::lessons;
 use crate::engine::state::memory::Memory;
 use crate::store::{FeedPosition, Load, Store};
 
@@ -34,6 +34,6 @@ pub(in crate::engine) async fn load_into(
         })
         .await?;
     memory.batches().close_pass();
-    returning::recall(memory, &store.learned().await?);
+    lessons::recall(memory, &store.learned().await?);
     Ok(position)
 }

@@ -13,7 +13,7 @@ use crate::domain::publication::documents::RANKING;
 use crate::domain::publication::page::{INDEX, policy_of};
 use crate::domain::time::Timestamp;
 use crate::engine::Engine;
-use crate::http::observe::Tallies;
+use crate::http::tally::Tallies;
 use crate::publish::plan::{Cache, Serving, plan, serving};
 use crate::store::Publication;
 use crate::wire::coding::Forms;

@@ -15,10 +15,8 @@ use super::setup::{Setup, free_address};
 pub(super) mod client;
 mod front;
 mod overload;
-mod rows;
+pub(super) mod rows;
 mod upstream;
-
-pub(super) use rows::ROWS;
 
 use client::{TlsLoad, TlsOutcome};
 use front::Front;
