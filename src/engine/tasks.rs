@@ -1,7 +1,7 @@
 //! The background tasks of the engine.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -67,6 +67,8 @@ const RETIRE_EVERY: Duration = Duration::from_hours(1);
 const SUM_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is checked whether the index should be written.
 const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_mins(1);
+/// The pause before a task's failure is logged again.
+const SAID_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// How often drift is checked. Windows lie weeks ahead, so an hour is soon enough.
 const DRIFT_EVERY: Duration = Duration::from_hours(1);
 /// How long expired certificates are still answered.
@@ -85,8 +87,9 @@ impl Engine {
     /// that a start would reject.
     pub async fn run(self: Arc<Self>) -> Result<(), EngineError> {
         self.join_at_last().await?;
+        let mut summing = Attempts::at("sum");
         while let Err(error) = self.sum_up().await {
-            tried("sum", Err(error));
+            summing.note(Err(error));
             tokio::time::sleep(SUM_AGAIN_AFTER).await;
         }
         let (hint, hinted) = watch::channel(());
@@ -125,10 +128,10 @@ impl Engine {
         F: Future<Output = Result<(), E>>,
         E: std::fmt::Display,
     {
-        let mut ticks = ticks(period);
+        let (mut ticks, mut attempts) = (ticks(period), Attempts::at(task));
         loop {
             ticks.tick().await;
-            tried(task, step().await);
+            attempts.note(step().await);
         }
     }
 
@@ -143,14 +146,14 @@ impl Engine {
         F: Future<Output = Result<(), E>>,
         E: std::fmt::Display,
     {
-        let mut ticks = ticks(period);
+        let (mut ticks, mut attempts) = (ticks(period), Attempts::at(task));
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 // The sender lives as long as this function.
                 _ = hinted.changed() => ticks.reset(),
             }
-            tried(task, step().await);
+            attempts.note(step().await);
             tokio::time::sleep(HINTED_EVERY).await;
         }
     }
@@ -243,9 +246,56 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     ticks
 }
 
-pub(super) fn tried(task: &'static str, outcome: Result<(), impl std::fmt::Display>) {
-    if let Err(error) = outcome {
-        tracing::warn!(event = "task_failed", task, %error);
+/// The attempts at a task. A failure is logged at once; the same error again, once a minute, because
+/// a task that is tried each second would otherwise fill the log.
+pub(super) struct Attempts {
+    task: &'static str,
+    logged: Option<(String, Instant)>,
+}
+
+impl Attempts {
+    pub(super) const fn at(task: &'static str) -> Self {
+        Self { task, logged: None }
+    }
+
+    pub(super) fn note(&mut self, outcome: Result<(), impl std::fmt::Display>) {
+        let Err(error) = outcome else {
+            return;
+        };
+        let (task, error) = (self.task, error.to_string());
         metrics::counter!("offpeak_task_failures_total", "task" => task).increment(1);
+        if self.is_new(&error, Instant::now()) {
+            tracing::warn!(event = "task_failed", task, %error);
+        }
+    }
+
+    fn is_new(&mut self, error: &str, now: Instant) -> bool {
+        let known = self.logged.as_ref();
+        let is_new =
+            known.is_none_or(|(logged, at)| logged != error || now - *at >= SAID_AGAIN_AFTER);
+        if is_new {
+            self.logged = Some((error.to_owned(), now));
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_logged_at_once_and_again_after_a_minute_or_another() {
+        let start = Instant::now();
+        let mut attempts = Attempts::at("feed");
+        let mut is_new =
+            |error, seconds| attempts.is_new(error, start + Duration::from_secs(seconds));
+        assert!(is_new("disk full", 0));
+        assert!(!is_new("disk full", 1));
+        assert!(!is_new("disk full", 59));
+        assert!(is_new("disk full", 60));
+        assert!(!is_new("disk full", 119));
+        assert!(is_new("no route", 119));
+        assert!(is_new("disk full", 119));
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::service::Engine;
 use crate::engine::state::change::Applied;
 use crate::engine::state::memory::Memory;
 use crate::engine::state::pending_successors::PendingSuccessors;
-use crate::engine::tasks::tried;
+use crate::engine::tasks::Attempts;
 use crate::store::{FeedPosition, Sharing, Store, StoreError};
 
 /// How long to wait for a store that does not answer, or that is being migrated, if there is
@@ -195,11 +195,12 @@ impl Engine {
         if self.resuming.stage() != Stage::Offline {
             return Ok(());
         }
+        let mut joining = Attempts::at("join");
         loop {
             match self.join().await {
                 Ok(()) => break,
                 Err(error @ EngineError::Store(StoreError::Unavailable { .. })) => {
-                    tried("join", Err(error));
+                    joining.note(Err(error));
                 }
                 Err(error) => return Err(error),
             }
