@@ -25,7 +25,11 @@ const FILTER_VARIABLE: &str = "OFFPEAK_LOG";
 
 /// The default filter. Without the exception, PostgreSQL reports each table that a migration looks
 /// for.
-const USUAL: &str = "info,sqlx::postgres::notice=warn";
+pub const USUAL: &str = "info,sqlx::postgres::notice=warn";
+
+/// The default filter of a demo. Built without optimization, it stores its history by statements of
+/// more than a second, of which sqlx would warn with their whole texts.
+pub const OF_DEMO: &str = "info,sqlx::query=error";
 
 /// Upper bounds of the buckets of all histograms of seconds, a factor of about 2.5 apart: from 25
 /// µs, the minimum of an answer from memory, to 10 s, after which clients give up.
@@ -93,12 +97,17 @@ impl LogFormat {
 }
 
 /// Makes this process log to standard error, including panics, as one event each. `OFFPEAK_LOG` is
-/// the filter, by default `info`. If the process already logs, nothing changes.
+/// the filter, by default `usual`. If the process already logs, nothing changes.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`].
-pub fn log_to_stderr(format: Option<LogFormat>) -> Result<(), TelemetryError> {
-    let filter = filter_of(std::env::var(FILTER_VARIABLE).ok().as_deref())?;
+pub fn log_to_stderr(format: Option<LogFormat>, usual: &str) -> Result<(), TelemetryError> {
+    let configured = std::env::var(FILTER_VARIABLE).unwrap_or_default();
+    let filter = filter_of(if configured.is_empty() {
+        usual
+    } else {
+        &configured
+    })?;
     let format = format.unwrap_or_else(LogFormat::of_stderr);
     let installed = tracing::dispatcher::set_global_default(dispatch(format, filter, io::stderr));
     if installed.is_ok() {
@@ -229,11 +238,8 @@ where
     }
 }
 
-fn filter_of(configured: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let configured = configured
-        .filter(|configured| !configured.is_empty())
-        .unwrap_or(USUAL);
-    EnvFilter::try_new(configured).map_err(|error| {
+fn filter_of(directives: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(directives).map_err(|error| {
         let cause = error
             .source()
             .map_or_else(|| error.to_string(), ToString::to_string);
@@ -274,7 +280,7 @@ mod tests {
     fn an_event_is_one_json_object_with_its_fields_and_level() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = std::sync::Mutex::new(log.reopen().unwrap());
-        let dispatch = dispatch(LogFormat::Json, filter_of(None).unwrap(), writer);
+        let dispatch = dispatch(LogFormat::Json, filter_of(USUAL).unwrap(), writer);
         tracing::dispatcher::with_default(&dispatch, || {
             let _inside = tracing::info_span!("span", secret = 1).entered();
             tracing::debug!(event = "unseen");
@@ -300,7 +306,7 @@ mod tests {
         for format in [LogFormat::Json, LogFormat::Text] {
             let log = tempfile::NamedTempFile::new().unwrap();
             let writer = std::sync::Mutex::new(log.reopen().unwrap());
-            let dispatch = dispatch(format, filter_of(None).unwrap(), writer);
+            let dispatch = dispatch(format, filter_of(USUAL).unwrap(), writer);
             tracing::dispatcher::with_default(&dispatch, || {
                 tracing::warn!(target: "h2::codec", code = 1, "a frame");
                 tracing::warn!(event = "ours");
@@ -332,15 +338,10 @@ mod tests {
 
     #[test]
     fn a_filter_is_checked() {
-        for configured in [
-            None,
-            Some(""),
-            Some("warn"),
-            Some("offpeak=debug,sqlx=warn"),
-        ] {
-            assert!(filter_of(configured).is_ok(), "{configured:?}");
+        for directives in [USUAL, OF_DEMO, "warn", "offpeak=debug,sqlx=warn"] {
+            assert!(filter_of(directives).is_ok(), "{directives}");
         }
-        let error = filter_of(Some("offpeak=loud")).unwrap_err().to_string();
+        let error = filter_of("offpeak=loud").unwrap_err().to_string();
         assert!(error.starts_with("OFFPEAK_LOG is no filter"), "{error}");
     }
 

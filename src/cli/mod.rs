@@ -165,7 +165,11 @@ impl Command {
 pub fn main() -> ExitCode {
     match CommandLine::try_parse() {
         Ok(CommandLine { global, command }) => {
-            let ended = telemetry::log_to_stderr(global.log_format)
+            let usual = match command {
+                Command::Demo(_) => telemetry::OF_DEMO,
+                _ => telemetry::USUAL,
+            };
+            let ended = telemetry::log_to_stderr(global.log_format, usual)
                 .map_err(|error| UsageError(error.to_string()).into())
                 .and_then(|()| command.run(&global));
             code_of(ended)
