@@ -23,7 +23,7 @@ use crate::support::{Database, fresh_postgres, fresh_sqlite};
 use crate::tools::output_text;
 
 /// How many imports are killed while they run.
-const IMPORT_KILLS: i32 = 50;
+const IMPORT_KILLS: i32 = 20;
 /// How many times a server is killed while certificates are handed in.
 const SERVER_KILLS: usize = 6;
 /// An import's durable steps are of 10,000 records: a whole one and a part of one.
@@ -116,9 +116,9 @@ impl World {
         let file = self.write_file(ROWS_PER_FILE);
         let mut kills = 0;
         loop {
-            // From before the first step on; 3 % later with each kill, up to 1.03⁵⁰ = 4.4 times the
+            // From before the first step on; 8 % later with each kill, up to 1.08²⁰ = 4.7 times the
             // records' time, since an import that goes on has to judge its last step again.
-            let latest = start_up + records.mul_f64(1.03_f64.powi(kills));
+            let latest = start_up + records.mul_f64(1.08_f64.powi(kills));
             let lives = rng.random_range(start_up / 2..latest);
             let mut import = import(&file, &self.database.url());
             let kill_at = Instant::now() + lives;

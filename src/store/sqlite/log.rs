@@ -315,8 +315,8 @@ mod tests {
                     let now = Timestamp::from_unix(1_794_787_200);
                     let batch = store.open_batch(now).await.unwrap();
                     let mut longest = 0;
-                    for step in 0..60 {
-                        let rows = observations(upload * 60_000 + step * 1_000);
+                    for step in 0..20 {
+                        let rows = observations(upload * 20_000 + step * 1_000);
                         store.append_batch(batch, &rows).await.unwrap();
                         longest = longest.max(log_octets(&folder));
                     }
@@ -328,7 +328,7 @@ mod tests {
         for upload in uploads {
             longest = longest.max(upload.await.unwrap());
         }
-        // Without emptying, 240 steps would take 15 MB or more.
+        // Without emptying, 80 steps would take 5 MB or more.
         let most = (SMALL.full_pages + STEP_PAGES).unsigned_abs() * FRAME_OCTETS;
         assert!(longest <= most, "{longest} octets of at most {most}");
         until("the log is cut", || {
