@@ -143,7 +143,7 @@ function show(overview, incidents, metrics) {
     const latency = told.map((point) => point.latencyMs).filter((value) => value !== null);
     return [cell(ca.ca), cell(series.source), cell(series.endpoint), bars(series.points), percent(mean(failed)),
       cell(latency.length ? `${Math.round(mean(latency))} ms` : "–", "n")];
-  })), "Nothing was told of the last hour.");
+  })), "Nothing was reported for the last hour.");
   byId("sharing").textContent = overview.sharedStore
     ? "Processes that serve from this PostgreSQL, as each said of itself when it was last heard of. One that was not told to stop stays for a day."
     : "One process: the database is an SQLite file. Several share a PostgreSQL.";

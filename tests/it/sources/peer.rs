@@ -227,7 +227,7 @@ async fn a_peer_that_is_huge_endless_busy_or_elsewhere_is_left_in_time() {
     let source = engine.config().sources[0].clone();
     let error = read_once(&engine, &source).await.unwrap_err().to_string();
     assert!(
-        error.contains("no more than 2000000 are taken in a day"),
+        error.contains("at most 2000000 are accepted a day"),
         "{error}"
     );
     assert_eq!(asked.load(Ordering::SeqCst), 0);

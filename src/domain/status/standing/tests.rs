@@ -82,7 +82,7 @@ fn a_quiet_ca_with_reports_is_ok_and_after_a_week_has_no_begin() {
     let standing = standing(&series, &[], AWAY + 8 * DAY - 1);
     assert_eq!((standing.status, standing.since), (Status::Ok, None));
     assert!(
-        standing.reason.starts_with("nothing was asked"),
+        standing.reason.starts_with("it had no requests"),
         "{}",
         standing.reason
     );
