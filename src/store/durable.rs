@@ -78,7 +78,7 @@ pub trait Store:
     /// nothing more.
     ///
     /// # Errors
-    /// Those of [`super::connect`]. Until it has succeeded, everything else returns
+    /// Those of [`super::connect()`]. Until it has succeeded, everything else returns
     /// [`StoreError::Unavailable`].
     async fn admit(&self) -> Result<(), StoreError>;
 

@@ -26,6 +26,20 @@ pub(super) struct Queries {
 /// have arrived already never make a reader wait, so a long feed would block a request until its end.
 const EMITTED_AT_ONCE: usize = 64;
 
+/// Gives other tasks their turns while rows are passed on.
+#[derive(Debug, Default)]
+pub(super) struct Turns(usize);
+
+impl Turns {
+    /// A row was passed on.
+    pub(super) async fn emitted(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(EMITTED_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// The limit for deletes that scan whole tables, once an hour and with nobody waiting. An hour's
 /// observations of a busy CA take seconds; the first sweep after a long pause takes minutes.
 const AT_LEISURE: Duration = Duration::from_mins(10);
@@ -88,13 +102,10 @@ impl Queries {
         mut emit: impl FnMut(T) + Send,
     ) -> Result<(), StoreError> {
         let emit_all = async {
-            let mut emitted = 0_usize;
+            let mut turns = Turns::default();
             while let Some(row) = within(self.at_most, rows.try_next()).await? {
                 emit(row);
-                emitted += 1;
-                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
-                    tokio::task::yield_now().await;
-                }
+                turns.emitted().await;
             }
             Ok(())
         };

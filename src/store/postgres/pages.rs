@@ -9,6 +9,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use super::PostgresStore;
 use super::session::{Sessions, Transaction};
 use crate::domain::certificate::Certificate;
+use crate::store::query::Turns;
 use crate::store::range::{BEFORE, BEYOND, leading_of};
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{Change, CutStore, IdRange, StoreError};
@@ -26,8 +27,6 @@ const TRIES: usize = 3;
 /// For smaller pages, the width of the range does not matter: 32 servers may each return a whole one,
 /// 8,000 rows.
 const WIDTH_MATTERS_FROM: usize = 256;
-/// How many certificates are passed on before other tasks get a turn.
-const EMITTED_AT_ONCE: usize = 64;
 
 /// What to read: the incident, the issuer, the range of serials, and the limit.
 #[derive(Clone, Debug)]
@@ -51,7 +50,7 @@ impl PostgresStore {
         let ranges = IdRange::between(self.cuts(LOAD_PARTS).await?);
         let walks = ranges.into_iter().map(|range| self.walk(range).boxed());
         let mut pages = stream::iter(walks).flatten_unordered(at_once);
-        let mut emitted = 0_usize;
+        let mut turns = Turns::default();
         let mut touched = Instant::now();
         while let Some(page) = pages.try_next().await? {
             // Other connections read for up to an hour if there are many certificates. Meanwhile this
@@ -63,10 +62,7 @@ impl PostgresStore {
             }
             for certificate in page {
                 emit(Change::Certificate(Box::new(certificate)));
-                emitted += 1;
-                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
-                    tokio::task::yield_now().await;
-                }
+                turns.emitted().await;
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use super::PostgresStore;
 use super::session::{Sessions, Transaction};
 use crate::domain::certificate::Certificate;
+use crate::store::query::Turns;
 use crate::store::row::{StoredCertificate, certificate_columns};
 use crate::store::{Change, StoreError};
 
@@ -17,8 +18,6 @@ const PART_PAGES: i64 = 1_024;
 /// How often a part is tried. A connection may be lost; a database that is unavailable usually stays
 /// so.
 const TRIES: usize = 3;
-/// How many certificates are passed on before other tasks get a turn.
-const EMITTED_AT_ONCE: usize = 64;
 
 impl PostgresStore {
     /// Passes on all certificates of this snapshot.
@@ -49,14 +48,11 @@ impl PostgresStore {
         let starts = (0..=pages).step_by(usize::try_from(PART_PAGES).unwrap_or(1));
         let parts = starts.map(|start| self.part(&name, start));
         let mut parts = stream::iter(parts).buffer_unordered(at_once);
-        let mut emitted = 0_usize;
+        let mut turns = Turns::default();
         while let Some(part) = parts.next().await {
             for certificate in part? {
                 emit(Change::Certificate(Box::new(certificate)));
-                emitted += 1;
-                if emitted.is_multiple_of(EMITTED_AT_ONCE) {
-                    tokio::task::yield_now().await;
-                }
+                turns.emitted().await;
             }
         }
         Ok(())

@@ -10,14 +10,13 @@ use crate::domain::certificate::certid::CertId;
 use crate::domain::moves::incident::Incident;
 use crate::store::postgres::PostgresStore;
 use crate::store::postgres::again::tried_again;
+use crate::store::query::Turns;
 use crate::store::row::{StoredObservation, counted_columns, incident};
 use crate::store::{CertificateStore, Change, StoreError};
 
 /// How many rows of the outbox are read at once: at most 25 MB if an import fills each with 1,000
 /// certificates, and 40 KB if each has one.
 const PAGE_ROWS: i64 = 256;
-/// How many changes are passed on before other tasks get a turn.
-const EMITTED_AT_ONCE: usize = 64;
 
 /// A row of the outbox: number, position, kind, reference, body.
 type Row = (i64, i64, String, Option<i64>, Option<Vec<u8>>);
@@ -80,7 +79,7 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_driver("feed_page", error);
         let mut referred = self.referred(&page).await?;
-        let mut emitted = 0;
+        let mut turns = Turns::default();
         for (number, _, kind, reference, body) in page {
             let body = body.as_deref().unwrap_or_default();
             let changes: Vec<Change> = match (Kind::named(&kind), reference) {
@@ -128,10 +127,7 @@ impl PostgresStore {
             };
             for change in changes {
                 emit(change);
-                emitted += 1;
-                if emitted % EMITTED_AT_ONCE == 0 {
-                    tokio::task::yield_now().await;
-                }
+                turns.emitted().await;
             }
         }
         Ok(())
