@@ -194,7 +194,7 @@ fn check(front: &Front) -> (Output, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openbao_is_told_each_setting_that_it_needs_and_has_all_once_it_has_heeded_them() {
+async fn openbao_is_checked_for_each_setting_until_it_has_all() {
     let Some(bao) = OpenBao::start() else {
         return;
     };

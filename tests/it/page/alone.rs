@@ -114,7 +114,7 @@ async fn a_long_word_of_the_operator_s_breaks_on_a_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn busy_hours_are_told_in_the_reader_s_zone_whatever_the_hour() {
+async fn busy_hours_are_shown_in_the_reader_s_zone_whatever_the_hour() {
     let Some(mut browser) = browser("Asia/Kolkata") else {
         return;
     };

@@ -29,7 +29,7 @@ async fn rows_of_which_nothing_is_known_are_folded_and_no_rank_is_spoken_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_of_five_minute_slots_is_told_by_whole_hours() {
+async fn a_day_of_five_minute_slots_is_shown_by_whole_hours() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };

@@ -76,7 +76,7 @@ async fn an_answer_that_comes_late_does_not_replace_what_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_window_is_told_with_how_busy_its_hours_are() {
+async fn its_window_is_shown_with_how_busy_its_hours_are() {
     let Some(mut browser) = browser("UTC") else {
         return;
     };

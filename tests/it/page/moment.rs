@@ -5,7 +5,7 @@ use crate::browser::LIGHT;
 use offpeak::domain::time::{DAY, MINUTE};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hour_that_it_is_is_marked_and_told_in_the_reader_s_zone_and_in_utc() {
+async fn the_current_hour_is_marked_and_shown_in_the_reader_s_zone_and_in_utc() {
     let Some(mut browser) = browser("Asia/Kolkata") else {
         return;
     };

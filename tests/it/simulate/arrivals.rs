@@ -120,7 +120,7 @@ fn gaps_are_named_and_are_not_zero() {
 }
 
 #[test]
-fn what_is_no_series_is_told_by_file_and_line() {
+fn what_is_no_series_is_named_by_file_and_line() {
     let hours = hourly("2020-01-06T00:00:00Z", 24);
     for (csv, keys, want) in [
         (

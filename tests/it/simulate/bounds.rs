@@ -69,7 +69,7 @@ fn bounds(python: &Path, scenarios: &[&Path]) -> Vec<f64> {
 }
 
 #[test]
-fn the_programme_finds_the_bounds_that_can_be_told_by_hand() {
+fn the_programme_finds_the_bounds_that_can_be_found_by_hand() {
     let Some(python) = tool("OFFPEAK_TEST_PYTHON") else {
         return;
     };

@@ -194,7 +194,7 @@ const MISTAKES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn each_mistake_is_told_by_line_and_key() {
+fn each_mistake_is_named_by_line_and_key() {
     for (text, want) in MISTAKES {
         let text = match text.split_at(1) {
             ("<", first) => format!("{first}{LEAST}"),
