@@ -1,8 +1,11 @@
 //! How many certificates arrive, and what a table is made from.
 
+use super::level::spans;
+use super::slots::SlotRange;
 use crate::certificate::own_rule_seconds;
+use crate::demand::announced::announced_and_retries;
 use crate::demand::profile::Profile;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, View};
 use crate::math::number::real;
 use crate::policy::ca::CaPolicy;
 use crate::time::timeline::GRAIN_SECONDS;
@@ -21,6 +24,24 @@ pub struct Forecast<'a> {
     pub now: Timestamp,
     /// The life of the certificates to place, in seconds.
     pub life_seconds: i64,
+}
+
+impl Forecast<'_> {
+    /// U of the slots of a range.
+    pub(super) fn unsteered(&self, range: SlotRange) -> Vec<f64> {
+        let view = View {
+            now: self.now,
+            prior: self.policy.follow_prior,
+            profile: self.profile,
+            life_seconds: self.life_seconds,
+        };
+        spans(range)
+            .map(|span| {
+                self.ledger.unsteered(span, &view)
+                    + announced_and_retries(self.policy, self.profile, span)
+            })
+            .collect()
+    }
 }
 
 /// The rates of arrival, in certificates a slot.
