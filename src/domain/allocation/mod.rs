@@ -4,6 +4,7 @@
 pub mod allocator;
 mod arrivals;
 pub mod band;
+mod closings;
 mod doubt;
 mod draw;
 mod early;

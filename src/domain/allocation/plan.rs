@@ -6,6 +6,7 @@
 
 use super::arrivals::{ArrivalModel, Expected};
 use super::band::{Arrival, seconds_to_own_rule, usual_slots};
+use super::closings::around_closings;
 use super::doubt::Doubt;
 use super::early::Thrift;
 use super::level::{assigned, headroom, level, open_range, scaled, shares, spans, spill, sum};
@@ -15,7 +16,6 @@ pub use super::rates::Forecast;
 use super::table::{ALGORITHM, PARTS, Reason, SlotRow, Table};
 use crate::allocation::slots::SlotRange;
 use crate::client::following::SILENT_AFTER_SECONDS;
-use crate::demand::announced::announced_and_retries;
 use crate::ledger::ScheduleMix;
 use crate::math::number::{real, real_len, signed, thousandths, whole};
 use crate::policy::capacity::SlotCapacity;
@@ -69,6 +69,7 @@ pub(super) fn make(
     let (open, as_if_open) = open_range(range, forecast.policy);
     let mut range = if open == range && !as_if_open {
         on_first_day(arrival, range, forecast)
+            .unwrap_or_else(|| around_closings(arrival, range, &arrivals, forecast))
     } else {
         open
     };
@@ -82,12 +83,10 @@ pub(super) fn make(
         && arrivals.detects_bursts
         && (draft.filled_above_usual(&arrivals) || draft.stands_above_widest(&arrivals, forecast))
     {
-        // Half as long again, towards earlier days.
-        let wider = range.first - (signed(range.len()) / 2).max(1);
-        if range.first <= range.widest_first {
+        let Some(wider) = range.wider() else {
             break;
-        }
-        range.first = wider.max(range.widest_first);
+        };
+        range = wider;
         draft = Draft::new(
             (arrival, range, as_if_open),
             schedule_mix,
@@ -99,11 +98,12 @@ pub(super) fn make(
 }
 
 /// The band on a registry's first day, until polls have shown who follows: only the part of the usual
-/// band that lies in the last day before the clients' own rule.
+/// band that lies in the last day before the clients' own rule. `None` on other days, and where none
+/// of that part is open.
 ///
 /// Certificates issued the day before still come by that rule. A window more than a day before the
 /// own rule would move clients that wake once a day to the same tick as those.
-fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> SlotRange {
+fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> Option<SlotRange> {
     let Forecast { policy, now, .. } = *forecast;
     let day = DAY / range.slot_seconds;
     let known = now - forecast.ledger.begins().unwrap_or(now) >= SILENT_AFTER_SECONDS
@@ -111,7 +111,7 @@ fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> 
         || signed(range.len()) > day; // The CA has its bands longer than that.
     let seconds = seconds_to_own_rule(policy, forecast.life_seconds);
     let (Arrival::Fresh, false, Some(seconds)) = (arrival, known, seconds) else {
-        return range;
+        return None;
     };
     let to_own_rule = (seconds + policy.backdate_seconds.min(DAY)) / range.slot_seconds;
     let shorter = SlotRange {
@@ -120,7 +120,7 @@ fn on_first_day(arrival: Arrival, range: SlotRange, forecast: &Forecast<'_>) -> 
     };
     let (capacity, _) = capacity(shorter, false, policy, forecast.profile);
     let is_open = capacity.iter().any(|slot| slot.share > 0.0);
-    if is_open { shorter } else { range }
+    is_open.then_some(shorter)
 }
 
 /// The loads of a band, from which its probabilities are computed.
@@ -149,7 +149,7 @@ impl Draft {
         forecast: &Forecast<'_>,
     ) -> Self {
         let (capacity, closed) = capacity(range, as_if_open, forecast.policy, forecast.profile);
-        let unsteered = unsteered(range, forecast);
+        let unsteered = forecast.unsteered(range);
         let promised: Vec<f64> = spans(range)
             .map(|span| forecast.ledger.promised(span))
             .collect();
@@ -271,7 +271,7 @@ impl Draft {
             };
             let (capacity, _) =
                 capacity(widest, self.as_if_open, forecast.policy, forecast.profile);
-            let unsteered = unsteered(widest, forecast);
+            let unsteered = forecast.unsteered(widest);
             let steered = arrivals.steered * real_len(widest.len());
             self.level > LEVEL_ABOVE * level(&unsteered, &capacity, steered)
         }
@@ -346,17 +346,6 @@ impl Draft {
             quota: u64::try_from(whole(quota)).unwrap_or(1),
         }
     }
-}
-
-/// U: the unsteered load of each slot of a range.
-fn unsteered(range: SlotRange, forecast: &Forecast<'_>) -> Vec<f64> {
-    let view = forecast.view();
-    spans(range)
-        .map(|span| {
-            forecast.ledger.unsteered(span, &view)
-                + announced_and_retries(forecast.policy, forecast.profile, span)
-        })
-        .collect()
 }
 
 /// The amounts for the slots, adjusted by where their load really arrives, and by the amounts that the

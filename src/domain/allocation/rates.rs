@@ -1,6 +1,9 @@
 //! The rates of arrival, and the input of a table.
 
+use super::level::spans;
+use super::slots::SlotRange;
 use crate::certificate::own_rule_seconds;
+use crate::demand::announced::announced_and_retries;
 use crate::demand::profile::Profile;
 use crate::ledger::{Ledger, View};
 use crate::math::number::real;
@@ -33,6 +36,17 @@ impl<'a> Forecast<'a> {
             profile: self.profile,
             life_seconds: self.life_seconds,
         }
+    }
+
+    /// U: the unsteered load of each slot of a range.
+    pub(super) fn unsteered(&self, range: SlotRange) -> Vec<f64> {
+        let view = self.view();
+        spans(range)
+            .map(|span| {
+                self.ledger.unsteered(span, &view)
+                    + announced_and_retries(self.policy, self.profile, span)
+            })
+            .collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The slots of a band.
 
-use crate::math::number::length;
+use crate::math::number::{length, signed};
 use crate::time::Timestamp;
 
 /// The slots from which a window is drawn.
@@ -29,6 +29,15 @@ impl SlotRange {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.end <= self.first
+    }
+
+    /// The same, half as long again towards earlier days, or as far as it may; `None` if it may not.
+    pub(super) fn wider(&self) -> Option<Self> {
+        let first = self.first - (signed(self.len()) / 2).max(1);
+        (self.first > self.widest_first).then(|| Self {
+            first: first.max(self.widest_first),
+            ..*self
+        })
     }
 
     /// When the first slot begins.

@@ -27,17 +27,21 @@ fn load(registry: &Registry, span: Span, now: Timestamp) -> f64 {
 
 #[test]
 fn no_hour_is_steered_above_its_ceiling_while_another_has_room() {
-    // Everybody follows, two days at 6,000 an hour; the third day is looked at: its even hours take
-    // 3,000 at most, its odd ones 20,000.
+    // Everybody follows, two days at 6,000 an hour; the third day is looked at. The even hours of
+    // each day take 3,000 at most, the odd ones 20,000.
     let day = NOW + 60 * DAY;
-    let ceilings = (0..24).map(|n| CapacityRule {
-        when: When::Once(hour(day, n)),
+    let ceiling = |hours: &str, per_hour: f64| CapacityRule {
+        when: When::Recurring {
+            cron: Box::new(format!("0 {hours} * * *").parse().unwrap()),
+            zone: chrono_tz::UTC,
+            duration_seconds: HOUR,
+        },
         share: 1.0,
-        ceiling_per_hour: Some(if n % 2 == 0 { 3_000.0 } else { 20_000.0 }),
+        ceiling_per_hour: Some(per_hour),
         name: None,
-    });
+    };
     let policy = CaPolicy {
-        capacity: ceilings.collect(),
+        capacity: vec![ceiling("*/2", 3_000.0), ceiling("1-23/2", 20_000.0)],
         follow_prior: 1.0,
         ..policy()
     };

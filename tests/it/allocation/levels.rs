@@ -217,8 +217,13 @@ fn a_burst_widens_its_band_once_there_is_a_week_to_hold_it_against() {
 /// Slots of the band of a certificate issued now, where so many were issued so many hours ago and
 /// nobody follows but three in ten, whose windows lie before the band.
 fn slots_of_a_band_after(issued: impl Fn(i64) -> f64) -> usize {
-    let mut registry = Registry::new(policy(), nothing_known());
-    for hours in 1..70 * 24 {
+    slots_of_a_band(policy(), 70 * 24, issued)
+}
+
+/// The same of a CA with a policy, whose registry began so many hours ago.
+fn slots_of_a_band(policy: CaPolicy, began: i64, issued: impl Fn(i64) -> f64) -> usize {
+    let mut registry = Registry::new(policy, nothing_known());
+    for hours in 1..began {
         let issued_at = NOW - hours * HOUR;
         let from = issued_at + 20 * DAY;
         let to = from + 15 * MINUTE;
@@ -253,6 +258,42 @@ fn no_band_widens_for_what_the_days_before_it_bear_as_well() {
     // Twice the usual load for the last three weeks: in none of the bands there is more room.
     let swell = |hours| if hours < 21 * 24 { 200.0 } else { 100.0 };
     assert_eq!(slots_of_a_band_after(swell), 24);
+}
+
+/// A CA that is closed for so many minutes from each match of a pattern on.
+fn closed_at(pattern: &str, minutes: i64) -> CaPolicy {
+    let rule = CapacityRule {
+        when: When::Recurring {
+            cron: Box::new(pattern.parse().unwrap()),
+            zone: chrono_tz::UTC,
+            duration_seconds: minutes * MINUTE,
+        },
+        share: 0.0,
+        ceiling_per_hour: None,
+        name: None,
+    };
+    CaPolicy {
+        capacity: vec![rule],
+        ..policy()
+    }
+}
+
+#[test]
+fn a_band_widens_until_closed_hours_raise_it_by_a_hundredth_at_most() {
+    // Of the 100 that come in an hour 30 are steered. The band ends on a Tuesday at 22:00: four hours
+    // closed in it raise the rest of a day to 106, that of 81 hours to 101.6, and that of the widest,
+    // which has three Tuesdays, to 100.9.
+    let slots = |policy: CaPolicy, began: i64| slots_of_a_band(policy, began, |_| 100.0);
+    let tuesday = || closed_at("0 2 * * 2", 240);
+    assert_eq!(slots(tuesday(), 70 * 24), 81);
+    // One hour: 101.3, and 100.9 of a day and a half.
+    assert_eq!(slots(closed_at("0 2 * * 2", 60), 70 * 24), 36);
+    // Closed hours that do not lie in the band, or are so few.
+    assert_eq!(slots(closed_at("0 2 * * 6", 240), 70 * 24), 24);
+    assert_eq!(slots(closed_at("50 2 * * 2", 10), 70 * 24), 24);
+    // A registry of three days has no week to compare with, but knows of the closed hours.
+    assert!(slots(tuesday(), 3 * 24) > 24);
+    assert_eq!(slots(policy(), 3 * 24), 24);
 }
 
 #[test]
