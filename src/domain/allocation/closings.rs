@@ -9,6 +9,7 @@ use super::rates::{Arrivals, Forecast};
 use crate::allocation::slots::SlotRange;
 use crate::math::number::real_len;
 use crate::policy::capacity::SlotCapacity;
+use crate::time::DAY;
 
 /// A band widens where closed hours raise its level by more than this factor, until it stands above
 /// the lowest of the wider ones by no more than that. Four closed hours raise a day by a tenth, and
@@ -34,7 +35,13 @@ pub(super) fn around_closings(
     if own.level(range.len(), to_come) <= CLOSINGS_ABOVE * if_open {
         return range;
     }
-    let bands: Vec<SlotRange> = successors(Some(range), SlotRange::wider).collect();
+    // By whole days, so that hours that are closed each day weigh the same in each.
+    let day = DAY / range.slot_seconds;
+    let longer = |band: &SlotRange| {
+        let first = band.first - day;
+        (first >= band.widest_first).then_some(SlotRange { first, ..*band })
+    };
+    let bands: Vec<SlotRange> = successors(Some(range), longer).collect();
     let widest = bands.last().copied().unwrap_or(range);
     let ahead = Ahead::of(widest, arrivals.steered, forecast);
     let levels = bands.iter().map(|band| ahead.level(band.len(), to_come));

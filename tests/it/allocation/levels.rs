@@ -281,13 +281,15 @@ fn closed_at(pattern: &str, minutes: i64) -> CaPolicy {
 #[test]
 fn a_band_widens_until_closed_hours_raise_it_by_a_hundredth_at_most() {
     // Of the 100 that come in an hour 30 are steered. The band ends on a Tuesday at 22:00: four hours
-    // closed in it raise the rest of a day to 106, that of 81 hours to 101.6, and that of the widest,
-    // which has three Tuesdays, to 100.9.
+    // closed in it raise the rest of a day to 106, that of three days to 101.8, that of four to 101.3,
+    // and that of a week to 100.7.
     let slots = |policy: CaPolicy, began: i64| slots_of_a_band(policy, began, |_| 100.0);
     let tuesday = || closed_at("0 2 * * 2", 240);
-    assert_eq!(slots(tuesday(), 70 * 24), 81);
-    // One hour: 101.3, and 100.9 of a day and a half.
-    assert_eq!(slots(closed_at("0 2 * * 2", 60), 70 * 24), 36);
+    assert_eq!(slots(tuesday(), 70 * 24), 4 * 24);
+    // One hour: 101.3, and 100.6 of two days.
+    assert_eq!(slots(closed_at("0 2 * * 2", 60), 70 * 24), 2 * 24);
+    // What is closed each night raises a week as much as a day.
+    assert_eq!(slots(closed_at("0 2 * * *", 240), 70 * 24), 24);
     // Closed hours that do not lie in the band, or are so few.
     assert_eq!(slots(closed_at("0 2 * * 6", 240), 70 * 24), 24);
     assert_eq!(slots(closed_at("50 2 * * 2", 10), 70 * 24), 24);
