@@ -34,6 +34,8 @@ const EXPIRED_EACH: u32 = 10;
 const ROWS_PER_POST: u32 = 10;
 /// A server is killed at most so long after it is ready: some dozens of posts.
 const SERVER_LIVES_AT_MOST: Duration = Duration::from_millis(200);
+/// Far longer than a start takes; only a hang waits for it.
+const HANGS_AFTER: Duration = Duration::from_mins(1);
 const DAY_SECONDS: i64 = 86_400;
 const SEED: u64 = 0xb12;
 
@@ -269,7 +271,7 @@ fn assert_reported(stdout: &str) {
     assert!(all.iter().any(|counts| stdout.contains(counts)), "{stdout}");
 }
 
-/// Hands in batch number `batch`.
+/// Hands in batch number `batch`; again where the server has not read the whole database yet.
 async fn post(api: &Api, batch: u32, now: i64) -> reqwest::Result<Value> {
     let lines: Vec<String> = (0..ROWS_PER_POST)
         .map(|row| {
@@ -278,7 +280,17 @@ async fn post(api: &Api, batch: u32, now: i64) -> reqwest::Result<Value> {
                 .to_string()
         })
         .collect();
-    api.post_ndjson("/v1/certificates", lines.join("\n")).await
+    let deadline = Instant::now() + HANGS_AFTER;
+    loop {
+        let report = api
+            .post_ndjson("/v1/certificates", lines.join("\n"))
+            .await?;
+        if report["status"] != 503 {
+            return Ok(report);
+        }
+        assert!(Instant::now() < deadline, "{report}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Every CertID that the listing tells, page by page.
